@@ -180,6 +180,9 @@ struct vcpu_wires {
     void *machine;
     uint64_t (*io_read)(void *machine, uint16_t port, unsigned size);
     void (*io_write)(void *machine, uint16_t port, uint64_t value, unsigned size);
+    /* A guest-physical access that no RAM answers; 1, 2, 4 or 8 bytes, never across a page end. */
+    uint64_t (*mmio_read)(void *machine, gpa_t gpa, unsigned size);
+    void (*mmio_write)(void *machine, gpa_t gpa, uint64_t value, unsigned size);
     /* True while an unmasked external interrupt waits (local APIC above TPR, or the 8259's INTR through it). */
     bool (*pending_interrupt)(void *machine);
     int (*acknowledge_interrupt)(void *machine); /* its vector, or -1 if it went away */

@@ -1,0 +1,72 @@
+/*
+ * The guest-physical address space: which pages are RAM or ROM, and where they are in the host; everything else is
+ * MMIO.
+ *
+ * All RAM, ROM and video RAM is one contiguous host region, the arena (see arena.h). The map changes only while no vCPU
+ * runs. Every write to guest memory that is not made by translated code itself goes through space_store() or is
+ * followed by space_written(): the one door behind which blocks made from overwritten code are dropped.
+ *
+ * Threads: lookups from any thread; changes with the machine lock held and the vCPUs stopped.
+ */
+#ifndef RING3_SOFTMMU_SPACE_H
+#define RING3_SOFTMMU_SPACE_H
+
+#include "cpu-model/base/error.h"
+#include "cpu-model/base/types.h"
+
+enum { SPACE_MAX_SLOTS = 16 };
+
+struct space_slot {
+    uint64_t base, size; /* guest-physical, page-aligned */
+    uint8_t *host;       /* inside the arena */
+    bool rom;            /* guest stores are dropped */
+    const char *name;
+};
+
+/* Per-page flags, one byte for each arena page. */
+enum { PAGE_CODE = 1 /* translated code was made from it */ };
+
+struct space {
+    struct space_slot slot[SPACE_MAX_SLOTS]; /* sorted by base */
+    unsigned slots;
+    uint8_t *arena; /* host address of the arena */
+    uint64_t arena_size, arena_used;
+    uint8_t *page_flags; /* [arena_size / 4096] */
+    /* Called before memory on a PAGE_CODE page changes under the translator. Null: nobody keeps code. */
+    void (*code_written)(void *context, uint64_t arena_offset, uint64_t size);
+    void *code_context;
+};
+
+/* Reserves the arena for `bytes` of RAM and ROM in all. Returns 0 or -errno with a message. */
+int space_init(struct space *space, uint64_t bytes, struct error *err);
+void space_destroy(struct space *space);
+
+/* Puts `size` bytes of zeroed memory at guest-physical `base`. Overlap: -EEXIST naming both. *host (may be null) gets
+ * its address. */
+int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const char *name, uint8_t **host,
+              struct error *err);
+
+/* The slot that holds gpa, or null (MMIO or nothing). */
+const struct space_slot *space_find(const struct space *space, gpa_t gpa);
+
+/* Host address of the byte at gpa, or null. The rest of its page follows contiguously. */
+uint8_t *space_host(const struct space *space, gpa_t gpa);
+
+/* Host address to gpa: the offset into the arena (for page_flags). */
+static inline uint64_t space_offset(const struct space *space, const void *host)
+{
+    return (uint64_t)((const uint8_t *)host - space->arena);
+}
+
+/* Says that [host, host+size) is about to change. Cheap when no code page is hit. The range may span pages. */
+void space_written(struct space *space, const void *host, uint64_t size);
+
+/* One guest store of 1, 2, 4 or 8 bytes within a page of RAM, as one host store (atomic when aligned). ROM: dropped. */
+void space_store(struct space *space, const struct space_slot *slot, uint8_t *host, uint64_t value, unsigned size);
+
+/* Host-side access by the loaders, DMA and debuggers. Bytes outside RAM read as ff and are not written; returns false
+ * then. */
+bool space_read_bytes(struct space *space, gpa_t gpa, void *buffer, uint64_t size);
+bool space_write_bytes(struct space *space, gpa_t gpa, const void *buffer, uint64_t size); /* ROM is written too */
+
+#endif
