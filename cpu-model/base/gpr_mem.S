@@ -101,9 +101,11 @@ gpr_memset:
         .size   gpr_memset, . - gpr_memset
 
 /* int gpr_memcmp(rdi: a, rsi: b, rdx: count) */
-        .globl  gpr_memcmp
+        .globl  gpr_memcmp, gpr_bcmp
         .type   gpr_memcmp, @function
+        .type   gpr_bcmp, @function
         .p2align 4
+gpr_bcmp:                               /* Clang's name for memcmp() == 0 */
 gpr_memcmp:
         xor     %ecx, %ecx
         sub     $8, %rdx
