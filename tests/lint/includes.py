@@ -44,7 +44,7 @@ GENERATED = {"dsdt.h": ["machine"]}
 # Third-party header (pattern) -> files that may include it (patterns). tests/ may include all of them.
 THIRD_PARTY = {
     r"Zydis/.*": [r"cpu-model/exec/(decode|native_cache)(_int)?\.[ch]", r"translator/(encode|scan)\.[ch]"],
-    r"capstone/.*": [r"cpu-model/exec/disassemble\.c", r"translator/disassemble\.c"],
+    r"capstone(\.h|/.*)": [r"cpu-model/exec/disassemble\.c", r"translator/disassemble\.c"],
     r"ffi\.h": [r"translator/hook_bridge\.c"],
     r"SDL.*": [r"frontend-sdl/.*"],
     r"criterion/.*": [],

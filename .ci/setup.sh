@@ -1,0 +1,29 @@
+# Sourced by ./run and ./test: install_packages NAME..., after saying which. No apt call when all are there.
+install_packages() {
+    missing=
+    for package; do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
+        [ "$status" = installed ] || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || {
+            echo "These Debian packages are missing; install them as root and try again:$missing" >&2
+            return 1
+        }
+        as_root=sudo
+    fi
+    echo "Installing Debian packages with apt-get${as_root:+ (through sudo)}:$missing"
+    $as_root apt-get -q=2 update
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q=2 -y --no-install-recommends install $missing
+}
+
+# What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables.
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev acpica-tools"
+# What making the guests needs besides.
+GUEST_PACKAGES="cpio ca-certificates"
+# What the tests need besides: Criterion for unit tests, Clang as the second compiler.
+TEST_PACKAGES="libcriterion-dev clang clang-format python3"

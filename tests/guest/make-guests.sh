@@ -1,0 +1,145 @@
+#!/bin/sh
+# Makes the demo and boot-test guests: Debian's own kernels, and an initramfs of BusyBox with tests/guest/init.
+#
+# Usage: make-guests.sh OUTDIR [amd64] [i386]      (both when none is named)
+#   amd64: OUTDIR/vmlinuz-amd64, OUTDIR/initrd-amd64.gz
+#   i386:  OUTDIR/vmlinuz-686, OUTDIR/vmlinuz-686-pae, OUTDIR/initrd-i386.gz
+#
+# Needs no privileges: packages are downloaded and unpacked, not installed. Where the system's package lists lack what is
+# wanted (no lists at all, i386 not enabled, a mirror between two states), OUTDIR/apt gets lists of its own.
+# What is there already is kept; an initramfs is made again when its sources are newer.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -ge 1 ] || { echo "usage: $0 OUTDIR [amd64] [i386]" >&2; exit 2; }
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+shift
+[ $# -gt 0 ] || set -- amd64 i386
+
+work=$out/work.$$
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+say() { echo "guests: $*" >&2; }
+
+# --- packages ------------------------------------------------------------------------------------------------------
+
+private_lists=no
+# apt COMMAND ARGS...: apt-get or apt-cache, with the system's lists or with ours. Root downloads as root, because the
+# sandbox user cannot write into a private folder.
+apt() {
+    tool=$1
+    shift
+    if [ $private_lists = yes ]; then
+        "$tool" -o Dir::State::Lists="$out/apt/lists" -o Dir::Cache="$out/apt/cache" \
+            -o APT::Architectures=amd64,i386 -o APT::Sandbox::User=root "$@"
+    else
+        "$tool" -o APT::Sandbox::User=root "$@"
+    fi
+}
+
+use_private_lists() {
+    [ $private_lists = no ] || return 1
+    private_lists=yes
+    say "downloading package lists of our own into $out/apt"
+    mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
+    apt apt-get -q=2 update >&2 || say "apt-get update reported problems; going on with what there is"
+}
+
+# candidates PACKAGE ARCH: names to try, best first. A kernel's metapackage stands for the versioned packages: the one
+# it depends on, then any other, newest first.
+candidates() {
+    case $1 in
+    linux-image-*)
+        apt apt-cache depends "$1:$2" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9][^ :]*\).*/\1/p'
+        apt apt-cache pkgnames linux-image- 2>/dev/null |
+            grep -E "^linux-image-[0-9][0-9.-]*-(deb[0-9]+-)?${1#linux-image-}\$" | sort -Vr
+        ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# try_download PACKAGE ARCH: leaves one .deb as $work/PACKAGE.deb
+try_download() {
+    for name in $(candidates "$1" "$2"); do
+        mkdir -p "$work/download"
+        if (cd "$work/download" && apt apt-get -q=2 download "$name:$2" >"$work/log" 2>&1); then
+            say "using $(cd "$work/download" && ls)"
+            mv "$work/download"/*.deb "$work/$1.deb"
+            return 0
+        fi
+        rm -rf "$work/download"
+    done
+    return 1
+}
+
+download() {
+    mkdir -p "$work"
+    say "downloading $1 ($2)"
+    try_download "$1" "$2" && return 0
+    use_private_lists && try_download "$1" "$2" && return 0
+    say "cannot download $1 for $2: $(tail -n 1 "$work/log" 2>/dev/null || echo 'no such package in the lists')"
+    exit 1
+}
+
+# unpack PACKAGE PATTERN: the package's files that match, under $work/root
+unpack() {
+    mkdir -p "$work/root"
+    dpkg-deb --fsys-tarfile "$work/$1.deb" | tar -x -C "$work/root" --wildcards "$2"
+    rm "$work/$1.deb"
+}
+
+# --- guests --------------------------------------------------------------------------------------------------------
+
+# kernel FLAVOUR ARCH
+kernel() {
+    [ -s "$out/vmlinuz-$1" ] && return 0
+    download "linux-image-$1" "$2"
+    rm -rf "$work/root"
+    unpack "linux-image-$1" './boot/vmlinuz-*'
+    mv "$work"/root/boot/vmlinuz-* "$out/vmlinuz-$1"
+}
+
+busybox() {
+    [ -s "$out/busybox-$1" ] && return 0
+    download busybox-static "$1"
+    rm -rf "$work/root"
+    unpack busybox-static './bin/busybox'
+    mv "$work/root/bin/busybox" "$out/busybox-$1"
+}
+
+# initramfs ARCH: the same bytes from the same sources (sorted, owned by root, all times zero). The device nodes come
+# from the kernel's built-in archive (/dev/console) and devtmpfs.
+initramfs() {
+    image=$out/initrd-$1.gz
+    if [ -s "$image" ] && [ -z "$(find "$here" "$out/busybox-$1" -newer "$image" -type f)" ]; then
+        return 0
+    fi
+    tree=$work/tree
+    rm -rf "$tree"
+    mkdir -p "$tree/bin" "$tree/dev" "$tree/proc" "$tree/sys" "$tree/tmp" "$tree/root" "$tree/etc" "$tree/scripts"
+    cp "$out/busybox-$1" "$tree/bin/busybox"
+    for applet in $("$out/busybox-amd64" --list); do
+        [ "$applet" = busybox ] || ln -s busybox "$tree/bin/$applet"
+    done
+    cp "$here/init" "$tree/init"
+    cp "$here"/scripts/* "$tree/scripts/"
+    chmod 755 "$tree/init" "$tree"/scripts/* "$tree/bin/busybox"
+    find "$tree" -exec touch -h -d @0 {} +
+    (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) | gzip -9n >"$work/initrd"
+    mv "$work/initrd" "$image"
+}
+
+for arch; do
+    case $arch in
+    amd64) kernel amd64 amd64 ;;
+    i386) kernel 686 i386 && kernel 686-pae i386 ;;
+    *) say "unknown architecture $arch" && exit 2 ;;
+    esac
+    busybox amd64 # also the one that lists the applets
+    busybox "$arch"
+    mkdir -p "$work"
+    initramfs "$arch"
+done
+rm -rf "$out/apt"
