@@ -13,6 +13,7 @@
 
 #include "cpu-model/base/error.h"
 #include "cpu-model/base/types.h"
+#include "softmmu/arena.h"
 
 enum { SPACE_MAX_SLOTS = 16 };
 
@@ -31,7 +32,8 @@ struct space {
     unsigned slots;
     uint8_t *arena; /* host address of the arena */
     uint64_t arena_size, arena_used;
-    uint8_t *page_flags; /* [arena_size / 4096] */
+    struct arena reservation; /* what `arena` is part of; aliases_failed tells whether colliding entries can fault */
+    uint8_t *page_flags;      /* [arena_size / 4096] */
     /* Called before memory on a PAGE_CODE page changes under the translator. Null: nobody keeps code. */
     void (*code_written)(void *context, uint64_t arena_offset, uint64_t size);
     void *code_context;

@@ -1,0 +1,198 @@
+/*
+ * Reads, writes and fetches of linear addresses by the C code of the CPU model.
+ *
+ * An access is cut at the page end into one or two pieces; all pieces are walked before any byte moves, so that a fault
+ * leaves memory and device registers untouched. Pieces in RAM are host accesses (stores pass the door of space.h; ROM
+ * drops them); pieces outside go to the machine as naturally aligned accesses in ascending order.
+ *
+ * @tb-context: runs with the guest's vector state in host registers, which is parked before the machine is called.
+ * Thread: the vCPU's own. Source: SDM Vol. 3 "Paging", "Guaranteed atomic operations".
+ */
+#include "softmmu/mmu.h"
+
+#include <string.h>
+
+#include "cpu-model/state/vector.h"
+#include "softmmu/unaligned.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+/* The part of an access that lies in one page. */
+struct piece {
+    struct translation page;
+    unsigned offset; /* in the page */
+    unsigned size;
+};
+
+static inline unsigned to_page_end(lin_t at)
+{
+    return GUEST_PAGE_SIZE - (unsigned)(at.v & GUEST_PAGE_OFFSET);
+}
+
+/* The page after at's. Outside 64-bit code linear addresses are 32 bits wide and wrap. */
+static inline lin_t next_page(const struct vcpu *vcpu, lin_t at)
+{
+    uint64_t next = (at.v | GUEST_PAGE_OFFSET) + 1;
+    return lin(next == BIT(32) && !vcpu_code64(vcpu) ? 0 : next);
+}
+
+/* Walks for every page of the access. Returns the number of pieces, 0: exception raised. */
+static unsigned split(struct vcpu *vcpu, lin_t at, unsigned size, enum access access, bool user, struct piece piece[2])
+{
+    if (!mmu_walk(vcpu, at, access, user, &piece[0].page))
+        return 0;
+    unsigned left = to_page_end(at);
+    piece[0].offset = (unsigned)(at.v & GUEST_PAGE_OFFSET);
+    piece[0].size = size;
+    if (LIKELY(size <= left))
+        return 1;
+    if (!mmu_walk(vcpu, next_page(vcpu, at), access, user, &piece[1].page))
+        return 0;
+    piece[0].size = left;
+    piece[1].offset = 0;
+    piece[1].size = size - left;
+    return 2;
+}
+
+/* The widest naturally aligned access that starts at offset and stays within `left` bytes. */
+static inline unsigned natural_size(unsigned offset, unsigned left)
+{
+    unsigned size = 8;
+    while (size > left || offset & (size - 1))
+        size /= 2;
+    return size;
+}
+
+static __attribute__((noinline)) void mmio_read(struct vcpu *vcpu, const struct piece *piece, uint8_t *to)
+{
+    vector_park(vcpu);
+    for (unsigned done = 0, size; done < piece->size; done += size) {
+        unsigned offset = piece->offset + done;
+        size = natural_size(offset, piece->size - done);
+        uint64_t value = vcpu->wires->mmio_read(vcpu->wires->machine, gpa(piece->page.page.v + offset), size);
+        unaligned_store(to + done, value, size);
+    }
+}
+
+static __attribute__((noinline)) void mmio_write(struct vcpu *vcpu, const struct piece *piece, const uint8_t *from)
+{
+    vector_park(vcpu);
+    for (unsigned done = 0, size; done < piece->size; done += size) {
+        unsigned offset = piece->offset + done;
+        size = natural_size(offset, piece->size - done);
+        uint64_t value = unaligned_load(from + done, size);
+        vcpu->wires->mmio_write(vcpu->wires->machine, gpa(piece->page.page.v + offset), value, size);
+    }
+}
+
+static void read_piece(struct vcpu *vcpu, const struct piece *piece, uint8_t *to)
+{
+    if (LIKELY(piece->page.host))
+        memcpy(to, piece->page.host + piece->offset, piece->size);
+    else
+        mmio_read(vcpu, piece, to);
+}
+
+static void write_piece(struct vcpu *vcpu, const struct piece *piece, const uint8_t *from)
+{
+    if (!piece->page.host) {
+        mmio_write(vcpu, piece, from);
+        return;
+    }
+    if (piece->page.rom)
+        return;
+    uint8_t *host = piece->page.host + piece->offset;
+    space_written(vcpu->space, host, piece->size);
+    memcpy(host, from, piece->size);
+}
+
+bool mmu_read_bytes(struct vcpu *vcpu, lin_t at, void *buffer, unsigned size, bool user)
+{
+    struct piece piece[2];
+    unsigned pieces = split(vcpu, at, size, ACCESS_READ, user, piece);
+    uint8_t *to = buffer;
+    for (unsigned i = 0; i < pieces; to += piece[i++].size)
+        read_piece(vcpu, &piece[i], to);
+    return pieces;
+}
+
+bool mmu_write_bytes(struct vcpu *vcpu, lin_t at, const void *buffer, unsigned size, bool user)
+{
+    struct piece piece[2];
+    unsigned pieces = split(vcpu, at, size, ACCESS_WRITE, user, piece);
+    const uint8_t *from = buffer;
+    for (unsigned i = 0; i < pieces; from += piece[i++].size)
+        write_piece(vcpu, &piece[i], from);
+    return pieces;
+}
+
+bool mmu_read(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t *value)
+{
+    if (LIKELY(size <= to_page_end(at))) {
+        struct translation page;
+        if (!mmu_walk(vcpu, at, ACCESS_READ, user, &page))
+            return false;
+        unsigned offset = (unsigned)(at.v & GUEST_PAGE_OFFSET);
+        if (LIKELY(page.host)) {
+            *value = unaligned_load(page.host + offset, size);
+            return true;
+        }
+        struct piece piece = {.page = page, .offset = offset, .size = size};
+        uint64_t bytes = 0;
+        mmio_read(vcpu, &piece, (uint8_t *)&bytes);
+        *value = bytes;
+        return true;
+    }
+    uint64_t bytes = 0;
+    if (!mmu_read_bytes(vcpu, at, &bytes, size, user))
+        return false;
+    *value = bytes;
+    return true;
+}
+
+bool mmu_write(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t value)
+{
+    if (LIKELY(size <= to_page_end(at))) {
+        struct translation page;
+        if (!mmu_walk(vcpu, at, ACCESS_WRITE, user, &page))
+            return false;
+        if (LIKELY(page.host)) {
+            uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);
+            if (page.rom)
+                return true;
+            space_written(vcpu->space, host, size);
+            unaligned_store(host, value, size);
+            return true;
+        }
+        struct piece piece = {.page = page, .offset = (unsigned)(at.v & GUEST_PAGE_OFFSET), .size = size};
+        mmio_write(vcpu, &piece, (const uint8_t *)&value);
+        return true;
+    }
+    return mmu_write_bytes(vcpu, at, &value, size, user);
+}
+
+bool mmu_probe(struct vcpu *vcpu, lin_t at, unsigned size, enum access access, bool user)
+{
+    struct piece piece[2];
+    return split(vcpu, at, size, access, user, piece);
+}
+
+unsigned mmu_fetch(struct vcpu *vcpu, lin_t at, uint8_t *buffer, unsigned size)
+{
+    bool user = vcpu->cpl == 3;
+    struct piece piece;
+    if (!mmu_walk(vcpu, at, ACCESS_EXEC, user, &piece.page))
+        return 0;
+    unsigned left = to_page_end(at);
+    piece.offset = (unsigned)(at.v & GUEST_PAGE_OFFSET);
+    piece.size = size < left ? size : left;
+    read_piece(vcpu, &piece, buffer);
+    if (LIKELY(size <= left))
+        return size;
+    if (!mmu_walk(vcpu, next_page(vcpu, at), ACCESS_EXEC, user, &piece.page))
+        return left;
+    piece.offset = 0;
+    piece.size = size - left;
+    read_piece(vcpu, &piece, buffer + left);
+    return size;
+}

@@ -1,0 +1,216 @@
+/*
+ * The arena and its address-space reservations. See arena.h.
+ *
+ * Invariant: [base - guard, base + size + guard) modulo 2^37 is mapped nowhere else in the process, as long as
+ * aliases_failed is 0. The kernel's vsyscall page (readable from user space on some hosts) is outside it as well.
+ * Thread: start-up and shutdown. No guest state is live here.
+ */
+#include "softmmu/arena.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define ALIAS_DISTANCE BIT(ARENA_ALIAS_SHIFT)
+#define VSYSCALL_PAGE  0xffffffffff600000ull
+
+enum {
+    GUARD = GUEST_PAGE_SIZE,
+    HUGE_PAGE = 2 << 20,
+    LOWEST = 1 << 30, /* below: null pointers, and what the host's mmap_min_addr forbids */
+    ROOM = 256 << 20, /* kept free around what is mapped now: stacks and the heap grow, libraries get loaded */
+    RESERVE_FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+};
+
+/* Addresses in use, modulo the alias distance. */
+struct used_ranges {
+    struct {
+        uint64_t start, end; /* end may exceed the alias distance: wrapped ranges are stored twice */
+    } * range;
+    unsigned count, capacity;
+};
+
+static bool used_add(struct used_ranges *used, uint64_t start, uint64_t size)
+{
+    if (used->count == used->capacity) {
+        unsigned capacity = used->capacity ? used->capacity * 2 : 256;
+        void *grown = realloc(used->range, capacity * sizeof(used->range[0]));
+        if (!grown)
+            return false;
+        used->range = grown;
+        used->capacity = capacity;
+    }
+    used->range[used->count].start = start;
+    used->range[used->count++].end = start + size;
+    return true;
+}
+
+static bool used_collect(struct used_ranges *used)
+{
+    bool ok = used_add(used, VSYSCALL_PAGE % ALIAS_DISTANCE, GUEST_PAGE_SIZE);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    bool line_start = true;
+    while (ok && maps && fgets(line, sizeof(line), maps)) {
+        uint64_t start, end;
+        bool parsed = line_start && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2;
+        line_start = strchr(line, '\n'); /* a path longer than the buffer continues in the next read */
+        /* A mapping as long as the alias distance covers every residue: no choice avoids it. */
+        if (!parsed || end - start >= ALIAS_DISTANCE)
+            continue;
+        uint64_t residue = start % ALIAS_DISTANCE;
+        ok = used_add(used, residue, end - start);
+        if (ok && residue + (end - start) > ALIAS_DISTANCE)
+            ok = used_add(used, 0, residue + (end - start) - ALIAS_DISTANCE);
+    }
+    if (maps)
+        fclose(maps);
+    return ok;
+}
+
+static unsigned used_conflicts(const struct used_ranges *used, uint64_t start, uint64_t size)
+{
+    unsigned conflicts = 0;
+    for (unsigned i = 0; i < used->count; i++)
+        conflicts += used->range[i].start < start + size + ROOM && start < used->range[i].end + ROOM;
+    return conflicts;
+}
+
+/* The residue for an arena of `size` bytes with the fewest conflicts; almost always there is one with none. */
+static uint64_t choose_residue(const struct used_ranges *used, uint64_t size)
+{
+    uint64_t best = LOWEST;
+    unsigned best_conflicts = used_conflicts(used, best - GUARD, size + 2 * GUARD);
+    for (unsigned i = 0; i < used->count && best_conflicts; i++) {
+        uint64_t residue = (used->range[i].end + ROOM + GUARD + HUGE_PAGE - 1) & -(uint64_t)HUGE_PAGE;
+        if (residue < LOWEST || residue + size + GUARD > ALIAS_DISTANCE)
+            continue;
+        unsigned conflicts = used_conflicts(used, residue - GUARD, size + 2 * GUARD);
+        if (conflicts < best_conflicts) {
+            best = residue;
+            best_conflicts = conflicts;
+        }
+    }
+    return best;
+}
+
+static void release(struct arena *arena, uint64_t residue)
+{
+    for (unsigned k = 0; k < ARENA_ALIASES; k++)
+        if (arena->reserved[k / 64] >> k % 64 & 1)
+            munmap((void *)((uint64_t)k * ALIAS_DISTANCE + residue - GUARD), arena->size + 2 * GUARD);
+    memset(arena->reserved, 0, sizeof(arena->reserved));
+}
+
+static void reserve_aliases(struct arena *arena, uint64_t residue)
+{
+    for (unsigned k = 0; k < ARENA_ALIASES; k++) {
+        void *wanted = (void *)((uint64_t)k * ALIAS_DISTANCE + residue - GUARD);
+        void *got = mmap(wanted, arena->size + 2 * GUARD, PROT_NONE, RESERVE_FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (got == wanted) {
+            arena->reserved[k / 64] |= BIT(k % 64);
+            continue;
+        }
+        if (got != MAP_FAILED) /* a kernel without MAP_FIXED_NOREPLACE took the address as a hint */
+            munmap(got, arena->size + 2 * GUARD);
+        arena->aliases_failed++;
+    }
+}
+
+/* Where the memory itself goes: a reserved alias far from the host's own mappings, or, if there is none, anywhere. */
+static uint8_t *choose_base(const struct arena *arena, uint64_t residue)
+{
+    for (unsigned i = 0; i < ARENA_ALIASES; i++) {
+        unsigned k = (i + ARENA_ALIASES / 4) % ARENA_ALIASES;
+        if (arena->reserved[k / 64] >> k % 64 & 1)
+            return (uint8_t *)((uint64_t)k * ALIAS_DISTANCE + residue);
+    }
+    return NULL;
+}
+
+/* A place of its own for an arena without aliases: reserves too much, and gives back what alignment leaves over. */
+static uint8_t *reserve_anywhere(const struct arena *arena)
+{
+    uint64_t size = arena->size + 2 * GUARD, total = size + HUGE_PAGE;
+    uint8_t *got = mmap(NULL, total, PROT_NONE, RESERVE_FLAGS, -1, 0);
+    if (got == MAP_FAILED)
+        return NULL;
+    uint64_t base = ((uint64_t)got + GUARD + HUGE_PAGE - 1) & -(uint64_t)HUGE_PAGE;
+    uint8_t *start = (uint8_t *)(base - GUARD);
+    if (start > got)
+        munmap(got, (size_t)(start - got));
+    if (start + size < got + total)
+        munmap(start + size, (size_t)(got + total - (start + size)));
+    return (uint8_t *)base;
+}
+
+/* With an address-space limit, taking what it allows would leave nothing for the rest of the process. */
+static bool aliases_allowed(uint64_t size)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return true;
+    return limit.rlim_cur / ARENA_ALIASES > 2 * size;
+}
+
+int arena_create(struct arena *arena, uint64_t bytes, struct error *err)
+{
+    memset(arena, 0, sizeof(*arena));
+    if (!bytes || bytes > ARENA_MAX_BYTES + BIT(30))
+        return error_set(err, -EINVAL, "guest memory of %" PRIu64 " MiB: it must be between 1 page and %llu MiB",
+                         bytes >> 20, ARENA_MAX_BYTES >> 20);
+    arena->size = (bytes + GUEST_PAGE_OFFSET) & ~(uint64_t)GUEST_PAGE_OFFSET;
+
+    uint64_t residue = 0;
+    if (aliases_allowed(arena->size)) {
+        struct used_ranges used = {0};
+        if (!used_collect(&used)) {
+            free(used.range);
+            return error_set(err, -ENOMEM, "cannot list the process's mappings: out of memory");
+        }
+        residue = choose_residue(&used, arena->size);
+        free(used.range);
+        reserve_aliases(arena, residue);
+    } else {
+        arena->aliases_failed = ARENA_ALIASES;
+    }
+
+    uint8_t *base = choose_base(arena, residue);
+    bool anywhere = !base;
+    if (anywhere)
+        base = reserve_anywhere(arena);
+    if (!base)
+        return error_set(err, -ENOMEM,
+                         "cannot reserve %" PRIu64 " MiB of address space for guest memory: raise the limit "
+                         "(ulimit -v unlimited) or give the guest less memory (-m)",
+                         arena->size >> 20);
+    if (mmap(base, arena->size, PROT_READ | PROT_WRITE, RESERVE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        int code = -errno;
+        if (anywhere)
+            munmap(base - GUARD, arena->size + 2 * GUARD);
+        else
+            release(arena, residue);
+        return error_set(err, code,
+                         "cannot map %" PRIu64 " MiB of guest memory (%s): give the guest less (-m), raise ulimit -v, "
+                         "or allow overcommit (vm.overcommit_memory is not 2)",
+                         arena->size >> 20, strerror(-code));
+    }
+    madvise(base, arena->size, MADV_HUGEPAGE); /* speed only: a kernel without it is fine */
+    arena->base = base;
+    return 0;
+}
+
+void arena_destroy(struct arena *arena)
+{
+    if (!arena->base)
+        return;
+    uint64_t k = (uint64_t)arena->base / ALIAS_DISTANCE;
+    if (!(arena->reserved[k / 64] >> k % 64 & 1)) /* it was put anywhere */
+        munmap(arena->base - GUARD, arena->size + 2 * GUARD);
+    release(arena, (uint64_t)arena->base % ALIAS_DISTANCE);
+    memset(arena, 0, sizeof(*arena));
+}
