@@ -70,10 +70,12 @@ struct insn {
     uint8_t vex_byte;   /* L, pp and W of a VEX prefix: W << 7 | L << 2 | pp */
     bool has_modrm, has_sib;
     bool lock, rep, repne, opsize_prefix;
-    bool far;       /* CALL, JMP: far form */
-    uint8_t vector; /* enum vector_use */
-    uint8_t reg;    /* ModRM.reg with REX.R/VEX.R; the register of +r opcodes */
-    uint8_t rm;     /* ModRM.rm with REX.B, when mod = 3 */
+    bool keep_prefixes; /* 66, F2 and F3 are part of the opcode (SSE, ADX, CRC32...) rather than modifiers */
+    bool far;           /* CALL, JMP: far form */
+    bool bit_string; /* BT, BTS, BTR, BTC with a register offset into memory: the operand may lie beyond the address */
+    uint8_t vector;  /* enum vector_use */
+    uint8_t reg;     /* ModRM.reg with REX.R/VEX.R; the register of +r opcodes */
+    uint8_t rm;      /* ModRM.rm with REX.B, when mod = 3 */
     uint8_t vvvv;
     bool reg_is_gpr, rm_is_gpr, vvvv_is_gpr; /* the field names a general register that the instruction uses */
     bool reg_in_opcode;                      /* reg is the low three bits of the opcode */
@@ -82,7 +84,6 @@ struct insn {
     uint16_t gpr_read,
         gpr_written; /* all general registers read and written, implicit, address and memory ones included */
     uint32_t flags_read, flags_written; /* arithmetic flags; written includes undefined */
-    uint32_t flags_maybe_kept;          /* of those written, the ones that may keep their value (shift by 0) */
     struct mem_operand mem;
     uint8_t imm_offset, imm_size; /* where in bytes[] the immediates begin and all their length; 0: none */
     uint16_t selector;            /* far pointer immediates: the selector */

@@ -198,10 +198,11 @@ struct vcpu_wires {
 struct vcpu {
     /* --- touched by translated code; offsets are encoded into host code --- */
     uint64_t gpr[16];
-    uint64_t rip;    /* at instruction boundaries seen by C: the current instruction's offset in CS */
-    uint64_t flags;  /* the six arithmetic flags only (FLAGS_ARITHMETIC) */
-    uint32_t run;    /* 1; 0 asks translated code to leave at its next poll */
-    uint32_t eflags; /* every other EFLAGS bit, bit 1 included */
+    uint64_t rip;       /* at instruction boundaries seen by C: the current instruction's offset in CS */
+    uint64_t flags;     /* the six arithmetic flags only (FLAGS_ARITHMETIC) */
+    uint32_t run;       /* 1; 0 asks translated code to leave at its next poll */
+    uint32_t eflags;    /* every other EFLAGS bit, bit 1 included */
+    uint64_t native_sp; /* exec/native.c: stack pointer to unwind to when a native instruction traps */
     struct segment segment[SEG_ALL];
 
     /* --- system state --- */
@@ -226,6 +227,7 @@ struct vcpu {
     bool waiting_for_sipi;
     bool a20_masked; /* address line 20 forced to 0 */
     uint8_t sipi_vector;
+    uint8_t watch_hit;          /* data breakpoints (DR6 bits) that the current instruction's accesses hit */
     struct exception exception; /* valid only right after a function said that it faulted */
 
     /* --- requests from outside, any thread --- */

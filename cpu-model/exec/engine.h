@@ -1,0 +1,33 @@
+/*
+ * The interface of an engine: what makes guest instructions happen. `interp` and `bt` stand behind it.
+ *
+ * run() is called on the vCPU's thread without the machine lock; it parks the guest's vector state before it returns.
+ */
+#ifndef RING3_EXEC_ENGINE_H
+#define RING3_EXEC_ENGINE_H
+
+#include "cpu-model/base/error.h"
+#include "cpu-model/state/vcpu.h"
+
+enum run_exit {
+    RUN_STOPPED,  /* EVENT_STOP or EVENT_RESET is pending; the machine clears it */
+    RUN_HALTED,   /* HLT and nothing to do: call run() again once vcpu->events != 0 */
+    RUN_SHUTDOWN, /* triple fault; the state is as it was when the last exception could not be delivered */
+    RUN_CONTINUE, /* only inside engines: guest code can go on */
+};
+
+struct engine_config {
+    uint64_t cache_bytes; /* size of the translation cache; 0: the default */
+};
+
+struct engine_ops {
+    const char *name;
+    int (*create)(struct vcpu *vcpu, const struct engine_config *config, struct error *err); /* 0 or -errno */
+    void (*destroy)(struct vcpu *vcpu);
+    enum run_exit (*run)(struct vcpu *vcpu);
+    void (*report)(struct vcpu *vcpu, char *text, size_t size); /* counters, for -d jit */
+};
+
+extern const struct engine_ops engine_interp, engine_bt;
+
+#endif

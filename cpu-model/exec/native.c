@@ -1,0 +1,137 @@
+/*
+ * exec_native: one data instruction on the host's silicon, its memory operand in place or in a bounce buffer.
+ *
+ * Invariants: a fault leaves guest state unchanged; a store that spans two pages or reaches MMIO is checked whole
+ * before any byte is written. In-place operands keep the host's atomicity, LOCK included. Runs with the guest's vector
+ * state live; no libc. Thread: the vCPU's own. Source: SDM Vol. 1 "Operand addressing", Vol. 3 "Handling SIMD
+ * floating-point exceptions".
+ */
+#include "cpu-model/exec/native.h"
+#include "cpu-model/exec/decode.h"
+#include "cpu-model/exec/interp.h"
+#include "cpu-model/exec/memory.h"
+#include "cpu-model/state/vector.h"
+
+bool vector_check(struct vcpu *vcpu, enum vector_use use)
+{
+    switch (use) {
+    case VECTOR_NONE:
+        return true;
+    case VECTOR_WAIT:
+        return (vcpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) ? vcpu_fault(vcpu, EXC_NM) : true;
+    case VECTOR_X87:
+        return vcpu->cr0 & (CR0_EM | CR0_TS) ? vcpu_fault(vcpu, EXC_NM) : true;
+    case VECTOR_SSE:
+        if (!(vcpu->cr4 & CR4_OSFXSR))
+            return vcpu_fault(vcpu, EXC_UD);
+        /* fall through */
+    case VECTOR_MMX:
+        if (vcpu->cr0 & CR0_EM)
+            return vcpu_fault(vcpu, EXC_UD);
+        return vcpu->cr0 & CR0_TS ? vcpu_fault(vcpu, EXC_NM) : true;
+    case VECTOR_AVX:
+        if (!vcpu_protected(vcpu) || vcpu_v86(vcpu) || !(vcpu->cr4 & CR4_OSXSAVE) || (vcpu->xcr0 & 6) != 6)
+            return vcpu_fault(vcpu, EXC_UD);
+        return vcpu->cr0 & CR0_TS ? vcpu_fault(vcpu, EXC_NM) : true;
+    }
+    return true;
+}
+
+/* The host's exception inside a thunk, as the guest's. */
+static enum exec_result native_fault(struct vcpu *vcpu, unsigned trap)
+{
+    switch (trap) {
+    case EXC_DE:
+        vcpu_fault(vcpu, EXC_DE);
+        break;
+    case EXC_MF:
+        if (!(vcpu->cr0 & CR0_NE)) { /* reported through IRQ 13, and the instruction waits for it: EXEC_REPEAT */
+            vector_park(vcpu);
+            vcpu->wires->ferr(vcpu->wires->machine);
+            return EXEC_REPEAT;
+        }
+        vcpu_fault(vcpu, EXC_MF);
+        break;
+    case EXC_XM:
+        vcpu_fault(vcpu, vcpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
+        break;
+    case EXC_UD: /* an encoding this host does not have */
+        vcpu_fault(vcpu, EXC_UD);
+        break;
+    default: /* #GP: misaligned operand of an instruction that needs alignment */
+        vcpu_fault_code(vcpu, EXC_GP, 0);
+    }
+    return EXEC_FAULT;
+}
+
+static enum exec_result run_thunk(struct vcpu *vcpu, const struct insn *insn, void *memory)
+{
+    struct interp *interp = vcpu->engine;
+    struct cached_insn *entry = (struct cached_insn *)(uintptr_t)insn;
+    if (!entry->thunk)
+        insn_cache_thunk(&interp->cache, entry);
+    if (insn->vector != VECTOR_NONE)
+        vector_unpark(vcpu);
+    unsigned trap = native_call(vcpu, memory, entry->thunk);
+    return __builtin_expect(trap, 0) ? native_fault(vcpu, trap - 0x100) : EXEC_NEXT;
+}
+
+/* How far the bit that BT, BTS, BTR or BTC means lies from the operand's address: a multiple of the operand size. */
+static int64_t bit_string_offset(const struct vcpu *vcpu, const struct insn *insn)
+{
+    int64_t bit = (int64_t)sign_extend(vcpu->gpr[insn->reg], insn->operand_size);
+    int64_t bits = insn->operand_size * 8;
+    return ((bit & ~(bits - 1)) >> 3);
+}
+
+/* The operand is not plain RAM within one page: runs on a copy. adjust: see exec_native. */
+static enum exec_result run_bounced(struct vcpu *vcpu, const struct insn *insn, lin_t at, int64_t adjust)
+{
+    uint8_t buffer[128] __attribute__((aligned(64)));
+    unsigned size = insn->mem.size;
+    uint8_t *operand = buffer + (at.v & 63); /* keeps the alignment that the instruction may insist on */
+    bool user = vcpu_user(vcpu), store = insn->mem.access & MEM_WRITE;
+    if (store && !mmu_probe(vcpu, at, size, ACCESS_WRITE, user))
+        return EXEC_FAULT;
+    /* A store that leaves part of the operand alone (x87 environment...) needs what is there; plain stores need not
+     * read. */
+    if (insn->mem.access & MEM_READ && !mmu_read_bytes(vcpu, at, operand, size, user))
+        return EXEC_FAULT;
+    enum exec_result result = run_thunk(vcpu, insn, operand - adjust);
+    if (result == EXEC_NEXT && store && !mmu_write_bytes(vcpu, at, operand, size, user))
+        return EXEC_FAULT;
+    return result;
+}
+
+enum exec_result exec_native(struct vcpu *vcpu, const struct insn *insn)
+{
+    lin_t at;
+    struct translation page;
+
+    if (insn->vector != VECTOR_NONE && !vector_check(vcpu, insn->vector))
+        return EXEC_FAULT;
+    if (!insn->mem.present || !insn->mem.access)
+        return run_thunk(vcpu, insn, NULL);
+
+    /* The thunk of a bit-string instruction adds the register's part itself, so its pointer is moved back by as much.
+     */
+    int64_t adjust = insn->bit_string ? bit_string_offset(vcpu, insn) : 0;
+    unsigned size = insn->mem.size;
+    bool store = insn->mem.access & MEM_WRITE;
+    enum access access = store ? ACCESS_WRITE : ACCESS_READ;
+    uint64_t offset = insn_offset(vcpu, insn) + (uint64_t)adjust;
+    if (!seg_linear(vcpu, insn->mem.segment, zero_extend(offset, insn->address_size), size, access, &at))
+        return EXEC_FAULT;
+    if (size > 64)
+        return run_bounced(vcpu, insn, at, adjust); /* x87 environments: rare */
+    if ((at.v & GUEST_PAGE_OFFSET) + size > GUEST_PAGE_SIZE)
+        return run_bounced(vcpu, insn, at, adjust);
+    if (!mmu_walk(vcpu, at, access, vcpu_user(vcpu), &page))
+        return EXEC_FAULT;
+    if (!page.host || (store && page.rom))
+        return run_bounced(vcpu, insn, at, adjust);
+    uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);
+    if (store)
+        space_written(vcpu->space, host, size);
+    return run_thunk(vcpu, insn, host - adjust);
+}
