@@ -30,7 +30,7 @@ struct device_class {
     const char *name;
     uint16_t version;
     void (*reset)(void *device);
-    void (*destroy)(void *device);
+    void (*destroy)(void *device);  /* may be null: nothing to give back */
     void (*restored)(void *device); /* after fields were loaded: recompute derived state; may be null */
     const struct field *fields;
     unsigned field_count;
