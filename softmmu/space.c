@@ -78,6 +78,10 @@ int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const
     space->slots++;
     space->slot[at] =
         (struct space_slot){.base = base, .size = size, .host = space->arena + offset, .rom = rom, .name = name};
+    space->largest = 0;
+    for (unsigned i = 1; i < space->slots; i++)
+        if (space->slot[i].size > space->slot[space->largest].size)
+            space->largest = i;
     if (host)
         *host = space->slot[at].host;
     return 0;
@@ -85,9 +89,11 @@ int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const
 
 const struct space_slot *space_find(const struct space *space, gpa_t address)
 {
-    /* From the top: what is large and busy lies above what is old and small. */
+    const struct space_slot *slot = &space->slot[space->largest];
+    if (__builtin_expect(address.v - slot->base < slot->size, 1)) /* an empty space has an empty slot 0 */
+        return slot;
     for (unsigned i = space->slots; i-- > 0;) {
-        const struct space_slot *slot = &space->slot[i];
+        slot = &space->slot[i];
         if (address.v >= slot->base)
             return address.v - slot->base < slot->size ? slot : NULL;
     }

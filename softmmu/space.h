@@ -29,8 +29,8 @@ enum { PAGE_CODE = 1 /* translated code was made from it */ };
 
 struct space {
     struct space_slot slot[SPACE_MAX_SLOTS]; /* sorted by base */
-    unsigned slots;
-    uint8_t *arena; /* host address of the arena */
+    unsigned slots, largest;                 /* largest: index of the largest slot, which most lookups want */
+    uint8_t *arena;                          /* host address of the arena */
     uint64_t arena_size, arena_used;
     struct arena reservation; /* what `arena` is part of; aliases_failed tells whether colliding entries can fault */
     uint8_t *page_flags;      /* [arena_size / 4096] */

@@ -12,7 +12,7 @@
  *
  * @tb-context: runs with the guest's vector state in host registers. Thread: the vCPU's own; mmu_walk_debug also from
  * others while the vCPU is stopped. Source: SDM Vol. 3 "Paging" ("32-bit paging", "PAE paging", "4-level paging",
- * "Access rights", "Page-fault exceptions", "Accessed and dirty flags"), "Detection of paging of reserved bits".
+ * "Access rights", "Page-fault exceptions", "Accessed and dirty flags").
  */
 #include "softmmu/mmu.h"
 
