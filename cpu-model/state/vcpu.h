@@ -173,6 +173,7 @@ enum { VECTOR_AREA_SIZE = 1024 };
 
 struct vcpu;
 struct space;
+struct shadow;
 
 /* What a vCPU needs from the machine around it. All are called on the vCPU's thread; they take the machine lock
  * themselves. */
@@ -203,6 +204,12 @@ struct vcpu {
     uint32_t run;       /* 1; 0 asks translated code to leave at its next poll */
     uint32_t eflags;    /* every other EFLAGS bit, bit 1 included */
     uint64_t native_sp; /* exec/native.c: stack pointer to unwind to when a native instruction traps */
+    uint64_t host_sp;   /* C stack pointer while translated code runs */
+    uint64_t return_sp; /* its own return stack's pointer while C runs */
+    uint64_t resume_pc; /* where translated code goes on */
+    uint64_t slow_function, exit_function, jump_function; /* C entry points of the translator's runtime */
+    struct vcpu *self;                                    /* the C mapping */
+    uint32_t events;                                      /* EVENT_*: requests from outside, any thread; atomic */
     struct segment segment[SEG_ALL];
 
     /* --- system state --- */
@@ -218,6 +225,8 @@ struct vcpu {
     uint64_t microcode_rev;
     uint64_t xcr0;
     uint64_t tsc_offset; /* guest TSC = host TSC + tsc_offset */
+    uint64_t tsc_adjust; /* IA32_TSC_ADJUST: sum of what WRMSR to the TSC added */
+    uint64_t amd_nb_cfg, amd_hwcr;
     uint8_t cpl;
     bool interrupt_shadow; /* STI or MOV SS/POP SS just executed: no external interrupt before the next instruction ends
                             */
@@ -230,9 +239,6 @@ struct vcpu {
     uint8_t watch_hit;          /* data breakpoints (DR6 bits) that the current instruction's accesses hit */
     struct exception exception; /* valid only right after a function said that it faulted */
 
-    /* --- requests from outside, any thread --- */
-    uint32_t events; /* EVENT_*; atomic */
-
     /* --- guest x87/SSE/AVX state --- */
     bool vector_live;     /* true: it is in the host's registers; false: in vector_area (see exec/vector.h) */
     uint64_t vector_mask; /* XSAVE components saved and restored: what host and guest CPU model share */
@@ -242,10 +248,11 @@ struct vcpu {
     struct cpu_features features;
     const struct vcpu_wires *wires;
     struct space *space;
-    void *engine; /* the engine's own state */
+    struct shadow *shadow; /* shadow page tables; null: the engine keeps none */
+    int memory_fd;         /* the memory this struct lives in, for views to map */
+    void *engine;          /* the engine's own state */
     uint64_t tsc_hz;
     uint64_t instructions; /* retired, where the engine counts them (interp) */
-    struct vcpu *self;     /* the C mapping */
 };
 
 static inline uint32_t vcpu_eflags(const struct vcpu *vcpu)

@@ -1,0 +1,253 @@
+/*
+ * Shadow page tables and views. See shadow.h.
+ *
+ * Invariants: every non-zero entry is in one of its view's logs; a WRITE entry's page is not a code page and has its
+ * dirty bit set; a non-zero `writers` word names the only WRITE entry of its page or says there are many (it may be
+ * stale, never too small). Runs while the guest's vector state is live. Thread: the vCPU's own. Source: SDM Vol. 3
+ * "Caching translation information".
+ */
+#include "softmmu/shadow.h"
+
+enum { LOG_CAPACITY = 1 << 16 };
+#define WRITERS_MANY 0xffffffffu
+
+static void clear_index(const struct view *view, uint32_t index)
+{
+    *view_entry(view, VIEW_READ, index) = 0;
+    *view_entry(view, VIEW_WRITE, index) = 0;
+    *view_entry(view, VIEW_EXEC, index) = 0;
+}
+
+void view_forget_code(struct view *view)
+{
+    uint64_t *tags = (uint64_t *)(view->base + VIEW_JUMP_TAGS);
+    for (unsigned i = 0; i < JUMP_ENTRIES; i++)
+        tags[i] = -(uint64_t)(i + 1); /* a target whose low bits belong to another entry: never matches */
+    view->return_sp = view->return_empty;
+}
+
+void shadow_forget_code(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < VIEW_COUNT; i++)
+        if (vcpu->shadow->view[i].base)
+            view_forget_code(&vcpu->shadow->view[i]);
+}
+
+/* Drops the entries in one log. */
+static void drop_log(struct view *view, unsigned which)
+{
+    bool code = false;
+    for (uint32_t i = 0; i < view->logged[which]; i++) {
+        uint32_t index = view->log[which][i];
+        code |= *view_entry(view, VIEW_EXEC, index) != 0;
+        clear_index(view, index);
+    }
+    view->logged[which] = 0;
+    if (code)
+        view_forget_code(view);
+}
+
+static void drop_view(struct view *view, bool global)
+{
+    drop_log(view, 0);
+    if (global) {
+        drop_log(view, 1);
+        view->large = view->huge = false;
+    }
+}
+
+/* Drops the entry of one linear page, or of the 2 or 4 MiB around it where large pages were seen. */
+static void drop_page(struct vcpu *vcpu, struct view *view, uint64_t linear)
+{
+    uint64_t first = linear & ~(uint64_t)GUEST_PAGE_OFFSET, count = 1;
+    bool code = false;
+    if (view->huge) {
+        drop_view(view, true);
+        return;
+    }
+    if (view->large) {
+        first = linear & ~0x3fffffull;
+        count = 1024;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t index = shadow_index(vcpu->shadow, first + i * GUEST_PAGE_SIZE);
+        code |= *view_entry(view, VIEW_EXEC, index) != 0;
+        clear_index(view, (uint32_t)index);
+    }
+    if (code)
+        view_forget_code(view);
+}
+
+static void log_index(struct view *view, uint32_t index, bool global)
+{
+    if (view->logged[global] == LOG_CAPACITY)
+        drop_log(view, global);
+    view->log[global][view->logged[global]++] = index;
+}
+
+static void note_writer(struct shadow *shadow, const struct view *view, uint64_t index, uint64_t page)
+{
+    uint32_t id = ((uint32_t)(view - shadow->view) << SHADOW_INDEX_BITS | (uint32_t)index) + 1;
+    if (!shadow->writers[page] || shadow->writers[page] == id)
+        shadow->writers[page] = id;
+    else
+        shadow->writers[page] = WRITERS_MANY;
+}
+
+void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct translation *t)
+{
+    struct shadow *shadow = vcpu->shadow;
+    struct view *view = shadow->current;
+    uint64_t linear = at.v & ~(uint64_t)GUEST_PAGE_OFFSET;
+    uint64_t index = shadow_index(shadow, linear);
+    uint64_t value = (uint64_t)(uintptr_t)t->host - linear;
+    uint64_t *read = view_entry(view, VIEW_READ, index), *write = view_entry(view, VIEW_WRITE, index);
+    uint64_t *exec = view_entry(view, VIEW_EXEC, index);
+    uint64_t page = space_offset(vcpu->space, t->host) >> GUEST_PAGE_SHIFT;
+    bool may_write = t->dirty && !t->rom && !(vcpu->space->page_flags[page] & PAGE_CODE) &&
+                     (t->writable || (vcpu->cpl != 3 && !(vcpu->cr0 & CR0_WP)));
+
+    /* Another linear page shares the index: it goes, wholly. */
+    if ((*read && *read != value) || (*write && *write != value) || (*exec && *exec != value)) {
+        if (*exec)
+            view_forget_code(view);
+        clear_index(view, (uint32_t)index);
+        shadow->evictions++;
+    }
+    if (!*read && !*write && !*exec)
+        log_index(view, (uint32_t)index, t->global && vcpu->cr4 & CR4_PGE);
+    view->large |= t->page_shift > 12;
+    view->huge |= t->page_shift > 22;
+    if (access == ACCESS_EXEC)
+        *exec = value;
+    else
+        *read = value;
+    if (may_write && access != ACCESS_EXEC) {
+        *write = value;
+        note_writer(shadow, view, index, page);
+    }
+    shadow->fills++;
+}
+
+void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset)
+{
+    struct shadow *shadow = vcpu->shadow;
+    uint64_t page = arena_offset >> GUEST_PAGE_SHIFT;
+    uint32_t id = shadow->writers[page];
+    uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + (page << GUEST_PAGE_SHIFT);
+
+    shadow->writers[page] = 0;
+    if (!id)
+        return;
+    if (id != WRITERS_MANY) {
+        id--;
+        *view_entry(&shadow->view[id >> SHADOW_INDEX_BITS], VIEW_WRITE, id & ((1u << SHADOW_INDEX_BITS) - 1)) = 0;
+        return;
+    }
+    /* An entry is host - linear, and the index gives the linear page's low bits: enough to tell pages of the arena
+     * apart. */
+    for (unsigned v = 0; v < VIEW_COUNT; v++) {
+        struct view *view = &shadow->view[v];
+        for (unsigned which = 0; view->base && which < 2; which++)
+            for (uint32_t i = 0; i < view->logged[which]; i++) {
+                uint32_t index = view->log[which][i];
+                uint64_t *write = view_entry(view, VIEW_WRITE, index);
+                if (*write && !((host - *write - ((uint64_t)(index & 0x1ffffff) << 12)) & 0x1fffffffffull))
+                    *write = 0;
+            }
+    }
+}
+
+static uint16_t current_pcid(const struct vcpu *vcpu)
+{
+    return vcpu->cr4 & CR4_PCIDE ? vcpu->cr3 & 0xfff : 0;
+}
+
+struct view *shadow_select(struct vcpu *vcpu)
+{
+    struct shadow *shadow = vcpu->shadow;
+    uint16_t pcid = current_pcid(vcpu);
+    struct view *best = &shadow->view[VIEW_KERNEL];
+
+    if (vcpu->cpl == 3) {
+        struct view *oldest = NULL;
+        best = NULL;
+        for (unsigned i = 1; i < VIEW_COUNT && !best; i++) {
+            struct view *view = &shadow->view[i];
+            if (view->in_use && view->pcid == pcid)
+                best = view;
+            if (!oldest || view->last_used < oldest->last_used)
+                oldest = view;
+        }
+        if (!best) {
+            best = oldest;
+            drop_view(best, true);
+            view_forget_code(best);
+            best->in_use = true;
+            best->pcid = pcid;
+        }
+        best->last_used = ++shadow->clock;
+    }
+    shadow->current = best;
+    return best;
+}
+
+/* ---- flushes (mmu.h) ---- */
+
+void mmu_flush_page(struct vcpu *vcpu, lin_t at)
+{
+    struct shadow *shadow = vcpu->shadow;
+    if (!shadow)
+        return;
+    shadow->page_flushes++;
+    for (unsigned i = 0; i < VIEW_COUNT; i++)
+        if (shadow->view[i].in_use)
+            drop_page(vcpu, &shadow->view[i], at.v);
+}
+
+void mmu_flush_page_pcid(struct vcpu *vcpu, lin_t at, uint16_t pcid)
+{
+    (void)pcid; /* dropping more than asked is allowed, and the kernel view holds the current PCID's pages anyway */
+    mmu_flush_page(vcpu, at);
+}
+
+void mmu_flush_pcid(struct vcpu *vcpu, uint16_t pcid)
+{
+    struct shadow *shadow = vcpu->shadow;
+    if (!shadow)
+        return;
+    shadow->flushes++;
+    for (unsigned i = 0; i < VIEW_COUNT; i++) {
+        struct view *view = &shadow->view[i];
+        if (view->in_use && (i == VIEW_KERNEL ? pcid == current_pcid(vcpu) : view->pcid == pcid))
+            drop_view(view, false);
+    }
+}
+
+void mmu_flush_all(struct vcpu *vcpu, bool global)
+{
+    struct shadow *shadow = vcpu->shadow;
+    if (!shadow)
+        return;
+    shadow->flushes++;
+    for (unsigned i = 0; i < VIEW_COUNT; i++)
+        if (shadow->view[i].in_use)
+            drop_view(&shadow->view[i], global);
+}
+
+void mmu_set_root(struct vcpu *vcpu, bool keep)
+{
+    struct shadow *shadow = vcpu->shadow;
+    if (!shadow)
+        return;
+    shadow->flushes++;
+    drop_view(&shadow->view[VIEW_KERNEL], false); /* it shows the old root's user half */
+    for (unsigned i = 1; i < VIEW_COUNT && !keep; i++)
+        if (shadow->view[i].in_use && shadow->view[i].pcid == current_pcid(vcpu))
+            drop_view(&shadow->view[i], false);
+}
+
+void mmu_mode_changed(struct vcpu *vcpu)
+{
+    mmu_flush_all(vcpu, true);
+}

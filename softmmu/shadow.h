@@ -1,0 +1,114 @@
+/*
+ * Shadow page tables: what translated code reads to turn a linear address into a host address, and the views that own
+ * them.
+ *
+ * A view is one address space at one privilege. It is a 4 GiB stretch of host address space that GS points into the
+ * middle of:
+ *
+ *     -2 GiB  READ   8-byte entries, indexed by shadow_index(linear)
+ *     -1 GiB  WRITE
+ *      0      the vCPU's state (the same memory in every view)
+ *     +VIEW_CONSTANTS, +VIEW_JUMP_TAGS, +VIEW_JUMP_HOSTS: see below
+ *     +1 GiB  EXEC   checked by links between pages, filled when code is fetched
+ *
+ * An entry is (host address of the page) - (linear address of the page); 0 means "take the slow path". Entries appear
+ * when the slow path walked the guest's tables, and a log of them makes a flush cost what was filled. All of it may be
+ * dropped at any instruction boundary. Pages that hold translated code have no WRITE entry in any view
+ * (shadow_protect).
+ *
+ * Thread: the vCPU's own. Design and measurements: softmmu/ARCHITECTURE.md.
+ */
+#ifndef RING3_SOFTMMU_SHADOW_H
+#define RING3_SOFTMMU_SHADOW_H
+
+#include "cpu-model/base/error.h"
+#include "softmmu/mmu.h"
+
+#define VIEW_TABLE_SIZE (1ull << 30)
+enum {
+    VIEW_READ = -0x7fffffff - 1,
+    VIEW_WRITE = -0x40000000,
+    VIEW_EXEC = 0x40000000,
+    VIEW_STATE_SIZE = 0x2000,         /* struct vcpu, rounded up */
+    VIEW_CONSTANTS = VIEW_STATE_SIZE, /* struct view_constants */
+    VIEW_JUMP_TAGS = 0x9000,          /* [JUMP_ENTRIES] of minus the linear target */
+    JUMP_BITS = 11,
+    JUMP_ENTRIES = 1 << JUMP_BITS,
+    VIEW_JUMP_HOSTS = VIEW_JUMP_TAGS + 8 * JUMP_ENTRIES,
+    VIEW_LOCAL_END = VIEW_JUMP_HOSTS + 8 * JUMP_ENTRIES,
+    VIEW_COUNT = 9, /* one for the kernel, the others for users by PCID */
+    VIEW_KERNEL = 0,
+    SHADOW_INDEX_BITS = 27,
+};
+
+/* Operands that emitted code takes from memory, at GS + VIEW_CONSTANTS. */
+struct view_constants {
+    uint64_t index_mask;   /* the linear-address bits that make the index, for PEXT */
+    uint64_t jump_mask;    /* the bits that index the jump cache */
+    uint64_t page_offset;  /* fffh */
+    uint64_t low_mask[6];  /* [log2 size]: size - 1, for sizes 1 to 32 */
+    uint64_t return_base;  /* minus the empty return stack's pointer */
+    uint64_t without_if;   /* EFLAGS bits without IF */
+    uint8_t fits[6][4096]; /* [log2 size][page offset]: 1 if that many bytes from there stay in the page */
+};
+
+struct view {
+    uint8_t *base; /* what GS holds */
+    uint16_t pcid;
+    bool in_use;
+    bool large;        /* entries from 2 or 4 MiB pages exist */
+    bool huge;         /* entries from 1 GiB pages exist */
+    uint32_t mode_key; /* of the code that the jump cache and the return stack refer to */
+    uint64_t last_used;
+    uint32_t *log[2]; /* indices filled: [0] not global, [1] global */
+    uint32_t logged[2];
+    uint8_t *return_stack; /* host return stack of translated code: see translator/ARCHITECTURE.md */
+    uint64_t return_sp;
+    uint64_t return_empty;
+};
+
+struct shadow {
+    struct view view[VIEW_COUNT];
+    struct view *current;
+    uint64_t index_mask;
+    bool plain_index; /* the mask is contiguous: hosts without a fast PEXT shift instead */
+    uint64_t clock;
+    uint32_t *writers; /* [arena page]: 0 no WRITE entry; WRITERS_MANY; else view << 27 | index, plus 1 */
+    uint64_t fills, flushes, page_flushes, evictions;
+};
+
+/* Room for a vCPU that views can share. Null with a message on failure. */
+struct vcpu *shadow_vcpu_create(struct error *err);
+void shadow_vcpu_destroy(struct vcpu *vcpu);
+
+/* Attaches shadow tables to vcpu->shadow. fast_pext: the host's PEXT is fit for use. */
+int shadow_create(struct vcpu *vcpu, bool fast_pext, struct error *err);
+void shadow_destroy(struct vcpu *vcpu);
+
+/* Chooses the view for the current CPL and CR3/PCID as vcpu->shadow->current, and returns it. */
+struct view *shadow_select(struct vcpu *vcpu);
+
+/* The vCPU as a view shows it, and as C code holds it: the same memory. */
+static inline uint64_t shadow_index(const struct shadow *shadow, uint64_t linear)
+{
+    if (shadow->plain_index)
+        return linear >> 12 & ((1u << SHADOW_INDEX_BITS) - 1);
+    return (linear >> 12 & 0x1ffffff) | (linear >> 40 & 3) << 25;
+}
+
+static inline uint64_t *view_entry(const struct view *view, int table, uint64_t index)
+{
+    return (uint64_t *)(view->base + (int64_t)table) + index;
+}
+
+/* Fills what a walk found: READ or EXEC, and WRITE where a store may go straight to memory. RAM only. */
+void shadow_fill(struct vcpu *vcpu, lin_t lin, enum access access, const struct translation *t);
+
+/* Removes every WRITE entry to the arena page at `offset`, in all views: it is about to hold translated code. */
+void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset);
+
+/* Forgets cached jump targets and return addresses of all views: translation blocks were dropped. */
+void shadow_forget_code(struct vcpu *vcpu);
+void view_forget_code(struct view *view);
+
+#endif
