@@ -20,6 +20,7 @@ enum cpuid_word {
     CPUID_8000_0001_ECX,
     CPUID_8000_0007_EDX,
     CPUID_8000_0008_EBX,
+    CPUID_8000_0021_EAX,
     CPUID_WORDS
 };
 
@@ -96,7 +97,13 @@ enum cpuid_word {
     X(LAHF_LM, CPUID_8000_0001_ECX, 0, "lahf-lm")                                                                      \
     X(ABM, CPUID_8000_0001_ECX, 5, "abm")                                                                              \
     X(PREFETCHW, CPUID_8000_0001_ECX, 8, "3dnowprefetch")                                                              \
-    X(INVTSC, CPUID_8000_0007_EDX, 8, "invtsc")
+    X(TOPOEXT, CPUID_8000_0001_ECX, 22, "topoext")                                                                     \
+    X(INVTSC, CPUID_8000_0007_EDX, 8, "invtsc")                                                                        \
+    X(XSAVEERPTR, CPUID_8000_0008_EBX, 2, "xsaveerptr")                                                                \
+    X(LFENCE_SERIALIZING, CPUID_8000_0021_EAX, 2, "lfence-always-serializing")                                         \
+    X(NULL_SEL_CLR_BASE, CPUID_8000_0021_EAX, 6, "null-sel-clr-base")                                                  \
+    X(AUTO_IBRS, CPUID_8000_0021_EAX, 8, "auto-ibrs")                                                                  \
+    X(SRSO_NO, CPUID_8000_0021_EAX, 29, "srso-no")
 
 enum cpu_feature {
 #define X(symbol, word, bit, name) FEATURE_##symbol,
