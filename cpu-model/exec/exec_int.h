@@ -154,6 +154,14 @@ static inline void segment_set_flat(struct segment *segment, uint16_t selector, 
     *segment = (struct segment){.limit = 0xffffffff, .attributes = attributes, .selector = selector};
 }
 
+/* A null SS as long mode has it: only its DPL means something. */
+static inline struct segment segment_null_stack(unsigned rpl)
+{
+    return (struct segment){.attributes = SEG_UNUSABLE | rpl << SEG_DPL_SHIFT | SEG_DB | SEG_S | SEG_TYPE_WRITABLE |
+                                          SEG_TYPE_ACCESSED,
+                            .selector = (uint16_t)rpl};
+}
+
 /* A stack segment for a return to `rpl` (RET, IRET): SS checks with #GP; *ss gets the cache. Null only where long mode
  * allows it, which depends on the new code segment being a 64-bit one. */
 bool segment_check_return_stack(struct vcpu *vcpu, uint16_t selector, unsigned rpl, bool code64, struct segment *ss);
@@ -238,11 +246,5 @@ bool task_gate(struct vcpu *vcpu, struct task_switch *t, const struct descriptor
 bool task_inner_stack(struct vcpu *vcpu, unsigned dpl, struct segment *ss, uint64_t *sp);
 /* Stack pointer from a 64-bit TSS: slot 0..2 RSPn, 4..10 IST1..7 (as 3 + IST). */
 bool task_stack64(struct vcpu *vcpu, unsigned slot, uint64_t *sp);
-
-/* --- interrupt.c, iret.c ------------------------------------------------------------------------------------------ */
-
-/* V86 mode with CR4.VME: is this software interrupt handled by the 8086 program's own IVT? False in *redirect: by the
- * protected-mode IDT. */
-bool interrupt_v86_redirect(struct vcpu *vcpu, uint8_t vector, bool *redirect);
 
 #endif
