@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 
-#include "chip_fixture.h"
 #include "devices/chips/debugcon.h"
 #include "devices/chips/debugexit.h"
 #include "devices/chips/i8042.h"
@@ -12,6 +11,7 @@
 #include "devices/chips/mc146818.h"
 #include "devices/chips/ns16550.h"
 #include "devices/chips/port92.h"
+#include "tests/unit/chip_fixture.h"
 
 struct pc {
     struct bus bus;

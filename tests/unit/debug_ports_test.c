@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "chip_fixture.h"
 #include "devices/chips/debugcon.h"
 #include "devices/chips/debugexit.h"
+#include "tests/unit/chip_fixture.h"
 
 struct exits {
     unsigned count;

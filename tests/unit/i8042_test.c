@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-#include "chip_fixture.h"
+#include "tests/unit/chip_fixture.h"
 
 enum { DATA = 0x60, CMD = 0x64 };
 

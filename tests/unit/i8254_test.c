@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "chip_fixture.h"
+#include "tests/unit/chip_fixture.h"
 
 enum { LATCH0 = 0x00, LSB = 0x10, MSB = 0x20, BOTH = 0x30 };
 

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-#include "chip_fixture.h"
+#include "tests/unit/chip_fixture.h"
 
 enum { M = 0x20, MD = 0x21, S = 0xa0, SD = 0xa1, ELCR = 0x4d0 };
 
@@ -384,6 +384,15 @@ Test(i8259, special_fully_nested_mode)
     cr_assert(intr.level, "a higher input of the slave in service");
     cr_assert_eq(i8259_acknowledge(&pic), 0x29);
     pulse(14);
+    cr_assert_not(intr.level);
+}
+
+Test(i8259, special_fully_nested_mode_means_nothing_to_the_slave)
+{
+    program(0x11, 0x11, 0x11);
+    pulse(9); /* identity 2 would name input 1 as a cascade */
+    cr_assert_eq(i8259_acknowledge(&pic), 0x29);
+    pulse(9);
     cr_assert_not(intr.level);
 }
 

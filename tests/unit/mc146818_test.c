@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "chip_fixture.h"
+#include "tests/unit/chip_fixture.h"
 
 #define MS 1000000ull
 

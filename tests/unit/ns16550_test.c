@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "chip_fixture.h"
+#include "tests/unit/chip_fixture.h"
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 

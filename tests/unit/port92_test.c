@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-#include "chip_fixture.h"
+#include "tests/unit/chip_fixture.h"
 
 static struct bus bus;
 static struct wire a20;
