@@ -1,5 +1,5 @@
 /* Floating point in double precision: the scalar SSE2 code a compiler makes for any x86-64. */
-#include "bench.h"
+#include "benchmarks/programs/bench.h"
 
 #include <math.h>
 #include <string.h>

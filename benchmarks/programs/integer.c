@@ -1,5 +1,5 @@
 /* Integer loops: table look-ups, branches, calls, pointers, dispatch. */
-#include "bench.h"
+#include "benchmarks/programs/bench.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Kernel work: system calls, processes, page faults, files, signals. */
-#include "bench.h"
+#include "benchmarks/programs/bench.h"
 
 #include <fcntl.h>
 #include <signal.h>

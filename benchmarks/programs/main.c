@@ -2,7 +2,7 @@
  * bench [-r REPEATS] ROW...|all     prints "row seconds checksum" for each repetition
  * bench list                        prints "row group"
  */
-#include "bench.h"
+#include "benchmarks/programs/bench.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Vector code: SSE, AVX2 with FMA, AES and SHA instructions, and copying memory. Rows that the CPU lacks are skipped.
  */
-#include "bench.h"
+#include "benchmarks/programs/bench.h"
 
 #include <cpuid.h>
 #include <immintrin.h>

@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-TOPS = ["cpu-model", "softmmu", "translator", "devices", "frontend-sdl", "tests"]
+TOPS = ["cpu-model", "softmmu", "translator", "devices", "frontend-sdl", "tests", "benchmarks"]
 ROOT = Path(__file__).resolve().parents[2]
 
 

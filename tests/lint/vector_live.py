@@ -8,7 +8,6 @@ Usage: vector_live.py LIST   (lines "ARCHIVE SOURCE", the vector-live sources; l
 """
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 # C library symbols these objects may use, and why that is safe.
@@ -25,11 +24,15 @@ ALLOWED = {
 }
 
 
+def lines_of(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def read_symbols(archive):
     """Symbols of an archive: {member: [(kind, name)]}, kinds as nm prints them."""
-    members = defaultdict(list)
+    members = {name: [] for name in lines_of("ar", "t", archive)}
     member = None
-    for line in subprocess.run(["nm", archive], capture_output=True, text=True, check=True).stdout.splitlines():
+    for line in lines_of("nm", archive):
         if line.endswith(":"):
             member = line[:-1]
         elif line.strip():
@@ -49,7 +52,7 @@ def main():
         member = Path(source).name + ".o"
         if member not in archives[archive]:
             problems.append(f"{source}: no {member} in {archive}")
-        for kind, name in archives[archive].get(member, []):
+        for kind, name in archives[archive].get(member, ()):
             if kind in "Uw" and name not in defined and name not in ALLOWED:
                 problems.append(f"{source}: calls {name}() while the guest's vector state is live")
     print("\n".join(problems) or f"vector_live: {len(live)} objects keep the guest's vector state")
