@@ -117,7 +117,8 @@ void segment_set_null(struct vcpu *vcpu, unsigned segment, uint16_t selector)
         *s = segment_null_stack(selector & SELECTOR_RPL);
         return;
     }
-    if (vcpu->features.vendor == VENDOR_INTEL) /* AMD keeps base and limit */
+    /* AMD kept base and limit until it said otherwise. */
+    if (vcpu->features.vendor == VENDOR_INTEL || cpu_has(&vcpu->features, NULL_SEL_CLR_BASE))
         *s = (struct segment){0};
     s->attributes = SEG_UNUSABLE;
     s->selector = selector;

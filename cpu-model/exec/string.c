@@ -13,6 +13,7 @@
 #include "cpu-model/exec/exec.h"
 #include "cpu-model/exec/io.h"
 #include "cpu-model/exec/memory.h"
+#include "cpu-model/exec/prefix.h"
 #include "cpu-model/exec/rules.h"
 #include "cpu-model/state/vector.h"
 #include "softmmu/unaligned.h"
@@ -30,42 +31,9 @@ struct string_op {
 
 enum { DR7_ENABLES = 0xff };
 
-/* The segment that a prefix names for rSI, else DS. The last prefix wins; ES, CS, SS and DS mean nothing in 64-bit
- * mode. */
-static unsigned source_segment(const struct insn *insn)
-{
-    unsigned segment = SEG_DS;
-    for (unsigned i = 0; i < insn->length; i++) {
-        switch (insn->bytes[i]) {
-        case 0x26:
-        case 0x2e:
-        case 0x36:
-        case 0x3e:
-            if (insn->code_size != 8)
-                segment = insn->bytes[i] >> 3 & 3;
-            break;
-        case 0x64:
-            segment = SEG_FS;
-            break;
-        case 0x65:
-            segment = SEG_GS;
-            break;
-        case 0x66:
-        case 0x67:
-        case 0xf0:
-        case 0xf2:
-        case 0xf3:
-            break;
-        default:
-            return segment;
-        }
-    }
-    return segment;
-}
-
 static struct string_op string_begin(const struct vcpu *vcpu, const struct insn *insn, unsigned size)
 {
-    struct string_op op = {.size = size, .width = insn->address_size, .source = source_segment(insn)};
+    struct string_op op = {.size = size, .width = insn->address_size, .source = insn_implicit_segment(insn)};
     op.down = vcpu->eflags & FLAG_DF;
     op.repeated = insn->rep || insn->repne;
     op.advance = op.down ? -(uint64_t)size : size;
@@ -411,7 +379,7 @@ enum exec_result exec_outs(struct vcpu *vcpu, const struct insn *insn)
 enum exec_result exec_xlat(struct vcpu *vcpu, const struct insn *insn)
 {
     uint64_t offset = zero_extend(vcpu->gpr[REG_RBX] + reg_read(vcpu, REG_RAX, 1), insn->address_size), value;
-    if (!seg_read(vcpu, source_segment(insn), offset, 1, &value))
+    if (!seg_read(vcpu, insn_implicit_segment(insn), offset, 1, &value))
         return EXEC_FAULT;
     reg_write(vcpu, REG_RAX, 1, value);
     return EXEC_NEXT;
