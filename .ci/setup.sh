@@ -16,7 +16,7 @@ install_packages() {
         as_root=sudo
     fi
     echo "Installing Debian packages with apt-get${as_root:+ (through sudo)}:$missing"
-    $as_root apt-get -q=2 update
+    $as_root apt-get -q=2 update || echo "apt-get update reported problems; going on with the lists there are" >&2
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q=2 -y --no-install-recommends install $missing
 }
