@@ -136,7 +136,7 @@ static bool deliver_long(struct vcpu *vcpu, const struct event *event)
     image[count++] = vcpu->segment[SEG_SS].selector;
     sp -= count * 8;
     if (!mmu_write_bytes(vcpu, lin(sp), image, count * 8, cpl == 3))
-        return false;
+        return frame_fault_at_push(vcpu, lin(sp + count * 8), 8, count, cpl == 3);
 
     segment_from_descriptor(&vcpu->segment[SEG_CS], (uint16_t)((selector & ~SELECTOR_RPL) | cpl), code.low);
     if (cpl < vcpu->cpl) {

@@ -260,10 +260,19 @@ static bool frame_store_wrapped(struct vcpu *vcpu, const struct frame *frame)
     return true;
 }
 
+bool frame_fault_at_push(struct vcpu *vcpu, lin_t top, unsigned item_size, unsigned count, bool user)
+{
+    for (unsigned i = 1; i <= count; i++)
+        if (!mmu_probe(vcpu, lin(top.v - (uint64_t)i * item_size), item_size, ACCESS_WRITE, user))
+            break;
+    return false;
+}
+
 bool frame_store(struct vcpu *vcpu, struct frame *frame)
 {
     uint64_t image[FRAME_MAX];
     uint64_t low = frame_offset(frame, frame->count - 1u);
+    unsigned size = (unsigned)frame->count * frame->item_size;
     lin_t at = frame_linear(frame, low);
 
     if (!frame_fits(vcpu, frame))
@@ -272,8 +281,8 @@ bool frame_store(struct vcpu *vcpu, struct frame *frame)
         return vcpu_fault_code(vcpu, EXC_AC, 0);
     if (frame_contiguous(frame)) {
         frame_image(frame, image);
-        if (!mmu_write_bytes(vcpu, at, image, (unsigned)frame->count * frame->item_size, frame->user))
-            return false;
+        if (!mmu_write_bytes(vcpu, at, image, size, frame->user))
+            return frame_fault_at_push(vcpu, lin(at.v + size), frame->item_size, frame->count, frame->user);
     } else if (!frame_store_wrapped(vcpu, frame)) {
         return false;
     }

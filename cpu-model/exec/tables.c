@@ -31,7 +31,7 @@ static enum exec_result load_table(struct vcpu *vcpu, const struct insn *insn, s
         return EXEC_FAULT;
     if (code64 && !lin_canonical(base))
         return exec_fault_code(vcpu, EXC_GP, 0);
-    if (insn->operand_size == 2)
+    if (!code64 && insn->operand_size == 2)
         base &= 0xffffff;
     *table = (struct table_register){.base = base, .limit = (uint16_t)limit};
     return EXEC_NEXT;
