@@ -28,10 +28,12 @@ bool interp_step(struct vcpu *vcpu);
  */
 enum exec_result insn_execute(struct vcpu *vcpu, const struct insn *insn);
 
-/* Must instructions be stepped one by one now (single-stepping, breakpoints, an interrupt shadow to be observed)? */
+/* Must instructions be stepped one by one now (single-stepping, breakpoints, alignment checks, an interrupt
+ * shadow to be observed)? */
 static inline bool interp_must_step(const struct vcpu *vcpu)
 {
-    return (vcpu->eflags & (FLAG_TF | FLAG_RF)) || (vcpu->dr[7] & 0xff) || vcpu->interrupt_shadow;
+    bool alignment_checked = vcpu->cpl == 3 && vcpu->eflags & FLAG_AC && vcpu->cr0 & CR0_AM;
+    return alignment_checked || (vcpu->eflags & (FLAG_TF | FLAG_RF)) || (vcpu->dr[7] & 0xff) || vcpu->interrupt_shadow;
 }
 
 /* May an interrupt be delivered before the next instruction, as far as the CPU is concerned? */

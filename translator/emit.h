@@ -1,0 +1,122 @@
+/*
+ * What the parts of the code generator share: the state of one translation, the memory access sequence, stubs and
+ * exits.
+ *
+ * translate.c walks the guest's instructions; emit_memory.c writes address computation and shadow-table lookups;
+ * emit_native.c data instructions; emit_flow.c stack and control flow. None of the code emitted around a guest
+ * instruction touches flags.
+ */
+#ifndef RING3_TRANSLATOR_EMIT_H
+#define RING3_TRANSLATOR_EMIT_H
+
+#include "translator/asm.h"
+#include "translator/bt.h"
+
+/* Out-of-line code that main code jumps to. */
+enum stub_kind {
+    STUB_SLOW,       /* load or store that the table cannot serve */
+    STUB_MISALIGNED, /* misaligned: goes back if it stays in the page, else to the slow path */
+    STUB_EXIT,       /* leaves through an exit */
+};
+
+/* A linear address: host register base + disp; or a constant that is in t. */
+struct address {
+    uint8_t base; /* host register; HOST_T when it was computed there */
+    bool constant;
+    int32_t disp;
+    uint64_t value; /* constant */
+};
+
+struct stub {
+    enum stub_kind kind;
+    uint8_t *from8, *from32; /* one of them: the jump to it */
+    uint8_t *back;           /* STUB_MISALIGNED */
+    struct address address;
+    uint32_t index; /* site or exit */
+    uint8_t log2;   /* of the size */
+};
+
+enum { STUBS_MAX = 768, BLOCK_INSTRUCTIONS = 96 };
+
+struct translation_job {
+    struct bt *bt;
+    struct vcpu *vcpu;
+    struct emitter e;
+    struct tb *tb;
+    struct mode_key mode;
+    struct insn insn;    /* the current one */
+    uint64_t lin;        /* its linear address */
+    uint8_t *begin;      /* its host code */
+    uint32_t first_site; /* of the current instruction */
+    bool sp_aligned;     /* RSP is known to be a multiple of the stack width: checked in this block */
+    bool ended;          /* the block ends with this instruction */
+    unsigned stub_count;
+    unsigned near_first; /* stubs from here on may still have an unpatched short jump */
+    struct stub stubs[STUBS_MAX];
+};
+
+/* The engine's state. */
+struct bt {
+    struct interp interp; /* first: see interp.h */
+    struct tcache cache;
+    struct host_cpu host;
+    uint32_t slow_entry, exit_entry, jump_entry; /* trampolines in the cache */
+    uint32_t jump_lookup, return_miss;           /* shared code: target in t */
+    uint64_t gs;                                 /* what GS holds now */
+    struct translation_job job;                  /* the one translation going on */
+    int trap_pending;                            /* host trap number + 1 that led to the slow path */
+    bool shutdown;
+    uint32_t current; /* block whose site is being served: dropped meanwhile? */
+};
+
+/* Guest register -> host register, or HOST_NONE: it is in the vCPU. */
+extern const uint8_t host_of[16];
+
+static inline int32_t gpr_state(unsigned reg)
+{
+    return (int32_t)(offsetof(struct vcpu, gpr) + 8 * reg);
+}
+
+static inline uint32_t code_offset(const struct translation_job *job, const uint8_t *at)
+{
+    return (uint32_t)(at - job->bt->cache.rw);
+}
+
+/* Call before `bytes` more are emitted: short jumps to stubs that would get out of reach are given their islands. */
+void emit_room(struct translation_job *job, unsigned bytes);
+
+struct stub *stub_add(struct translation_job *job, enum stub_kind kind, uint32_t index);
+uint32_t site_add(struct translation_job *job, enum site_kind kind);
+uint32_t exit_add(struct translation_job *job, uint64_t target);
+
+/* Leaves the address of the memory operand in *address (may use rcx and t). False: this form is interpreted. */
+bool emit_address(struct translation_job *job, struct address *address);
+
+/*
+ * Leaves the shadow entry for [address, +size) in rcx, so that the operand is [address + rcx]; misses go to the slow
+ * path of a new site, whose index is returned. aligned: the instruction itself insists on alignment, so the page end
+ * needs no check.
+ */
+uint32_t emit_lookup(struct translation_job *job, const struct address *address, unsigned size, enum access access,
+                     bool aligned);
+
+/* mov reg, [guest register]; mov [guest register], reg: wherever it lives. */
+void emit_read_gpr(struct translation_job *job, unsigned host, unsigned guest);
+void emit_write_gpr(struct translation_job *job, unsigned guest, unsigned host);
+
+/* The interpreter steps the current instruction / C executes it as decoded. */
+void emit_interp(struct translation_job *job);
+void emit_helper(struct translation_job *job);
+
+/* Direct jump to a linear address, linked when first taken. */
+void emit_jump(struct translation_job *job, uint64_t target);
+
+void emit_native(struct translation_job *job);
+void emit_lea(struct translation_job *job);
+/* True if the instruction was one of stack or near control flow that has inline code; else nothing was emitted. */
+bool emit_flow(struct translation_job *job);
+
+/* Stub bodies, at the end of the block. */
+void emit_stubs(struct translation_job *job);
+
+#endif

@@ -1,0 +1,510 @@
+/*
+ * Stack and near control flow inline: PUSH, POP, CALL, RET, LEAVE, JMP, Jcc. See translator/ARCHITECTURE.md,
+ * "Branches".
+ *
+ * A direct branch within a page jumps straight to its block once linked. One that leaves the page first compares the
+ * target page's EXEC entry with the one it was linked for, so links survive address-space switches. Back edges and
+ * indirect branches poll vcpu->run.
+ *
+ * CALL pushes a pair on the host's return stack, minus the guest return address and (by a host CALL) the landing after
+ * it; RET compares and takes the host RET, so the host's return predictor works for the guest. No flag is touched:
+ * compare = LEA + JRCXZ.
+ */
+#include "translator/emit.h"
+
+#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
+
+/* mov [base + rcx + disp], reg or the reverse, of `size` 4 or 8 */
+static void e_stack_access(struct translation_job *job, unsigned opcode, unsigned size, unsigned reg, int32_t disp)
+{
+    e_op_mem(&job->e, size == 8, opcode, reg, HOST_R11, HOST_RCX, 1, disp);
+}
+
+/* Outside 64-bit mode the stack pointer is 32 bits wide: its address is taken in t. */
+static struct address stack_address(struct translation_job *job, int32_t disp)
+{
+    if (job->mode.stack_size == 8)
+        return (struct address){.base = HOST_R11, .disp = disp};
+    e_lea(&job->e, false, HOST_T, HOST_R11, HOST_NONE, 1, disp);
+    return (struct address){.base = HOST_T};
+}
+
+/* RSP += n */
+static void emit_adjust_sp(struct translation_job *job, int32_t n)
+{
+    e_lea(&job->e, job->mode.stack_size == 8, HOST_R11, HOST_R11, HOST_NONE, 1, n);
+}
+
+static bool stack_inline(const struct translation_job *job)
+{
+    if (job->insn.code_size == 8)
+        return job->insn.operand_size == 8;
+    return job->insn.code_size == 4 && job->insn.operand_size == 4 && job->mode.stack_size == 4 && job->mode.flat_ss;
+}
+
+/* Stack lookups have no memory operand of the instruction's: the aligned-stack rule looks at r11 or, in 32-bit code, at
+ * `sp` below. */
+static uint32_t stack_lookup(struct translation_job *job, const struct address *address, enum access access)
+{
+    struct mem_operand saved = job->insn.mem;
+    unsigned size = job->mode.stack_size;
+    job->insn.mem = (struct mem_operand){.present = true, .segment = SEG_SS, .base = REG_RSP, .index = REG_NONE};
+    uint32_t site = emit_lookup(job, address, size, access, false);
+    job->insn.mem = saved;
+    return site;
+}
+
+static void site_here(struct translation_job *job, uint32_t site)
+{
+    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+}
+
+/*
+ * Pushes host register `value` (not rcx; t only in 64-bit mode):
+ *     lookup WRITE [r11 - 8] -> rcx
+ *     mov   [r11 + rcx - 8], value
+ *     lea   r11, [r11 - 8]
+ * 32-bit code: the address is in t, so the value must be elsewhere.
+ */
+static void emit_push_register(struct translation_job *job, unsigned value)
+{
+    struct emitter *e = &job->e;
+    int32_t size = (int32_t)job->mode.stack_size;
+    struct address address = stack_address(job, -size);
+    uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
+    site_here(job, site);
+    if (size == 8)
+        e_stack_access(job, 0x89, 8, value, -8);
+    else
+        e_op_mem(e, false, 0x89, value, HOST_T, HOST_RCX, 1, 0);
+    emit_adjust_sp(job, -size);
+}
+
+/* Pushes a constant: in 64-bit mode through t unless it is a sign-extended imm32. */
+static void emit_push_constant(struct translation_job *job, uint64_t value)
+{
+    struct emitter *e = &job->e;
+    int32_t size = (int32_t)job->mode.stack_size;
+    struct address address = stack_address(job, -size);
+    uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
+    if (size == 4 || value == sign_extend(value, 4)) {
+        site_here(job, site);
+        if (size == 8)
+            e_op_mem(e, true, 0xc7, 0, HOST_R11, HOST_RCX, 1, -8);
+        else
+            e_op_mem(e, false, 0xc7, 0, HOST_T, HOST_RCX, 1, 0);
+        e32(e, (uint32_t)value);
+    } else {
+        e_mov_imm(e, HOST_T, value);
+        site_here(job, site);
+        e_stack_access(job, 0x89, 8, HOST_T, -8);
+    }
+    emit_adjust_sp(job, -size);
+}
+
+static bool emit_push(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    if (!stack_inline(job))
+        return false;
+    if (insn->reg_in_opcode) {
+        unsigned host = host_of[insn->reg];
+        if (host == HOST_NONE)
+            e_load_state(&job->e, host = HOST_T, gpr_state(insn->reg));
+        emit_push_register(job, host);
+    } else if (insn->opcode == 0x68 || insn->opcode == 0x6a) {
+        emit_push_constant(job, (uint64_t)insn->imm);
+    } else if (insn->opcode == 0xff && insn->mem.present && insn->code_size == 8) {
+        struct address address;
+        uint8_t *start = job->e.at;
+        if (!emit_address(job, &address)) {
+            job->e.at = start;
+            return false;
+        }
+        uint32_t site = emit_lookup(job, &address, 8, ACCESS_READ, false);
+        site_here(job, site);
+        e_op_mem(&job->e, true, 0x8b, HOST_T, address.base, HOST_RCX, 1, address.disp);
+        emit_push_register(job, HOST_T);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool emit_pop(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    struct emitter *e = &job->e;
+    int32_t size = (int32_t)job->mode.stack_size;
+    if (!stack_inline(job) || !insn->reg_in_opcode)
+        return false;
+    unsigned host = host_of[insn->reg];
+    struct address address = stack_address(job, 0);
+    uint32_t site = stack_lookup(job, &address, ACCESS_READ);
+    site_here(job, site);
+    unsigned to = host == HOST_NONE || host == HOST_R11 ? HOST_T : host;
+    e_op_mem(e, size == 8, 0x8b, to, address.base, HOST_RCX, 1, 0);
+    emit_adjust_sp(job, size);
+    if (to == HOST_T)
+        emit_write_gpr(job, insn->reg, HOST_T);
+    if (insn->reg == REG_RSP)
+        job->sp_aligned = false;
+    return true;
+}
+
+static bool emit_leave(struct translation_job *job)
+{
+    struct emitter *e = &job->e;
+    int32_t size = (int32_t)job->mode.stack_size;
+    if (!stack_inline(job))
+        return false;
+    job->sp_aligned = false;
+    struct address address = {.base = HOST_RBP};
+    if (size == 4) {
+        e_mov32(e, HOST_T, HOST_RBP);
+        address.base = HOST_T;
+    }
+    uint32_t site = emit_lookup(job, &address, (unsigned)size, ACCESS_READ, false);
+    site_here(job, site);
+    e_op_mem(e, size == 8, 0x8b, HOST_T, address.base, HOST_RCX, 1, 0);
+    e_lea(e, size == 8, HOST_R11, HOST_RBP, HOST_NONE, 1, size);
+    if (size == 8)
+        e_mov(e, HOST_RBP, HOST_T);
+    else
+        e_mov32(e, HOST_RBP, HOST_T);
+    return true;
+}
+
+/* ---- direct branches ---- */
+
+static uint64_t branch_target(const struct translation_job *job)
+{
+    uint64_t target = job->lin + job->insn.length + (uint64_t)job->insn.imm;
+    return job->insn.code_size == 8 ? target : (uint32_t)target;
+}
+
+static bool same_page(const struct translation_job *job, uint64_t target)
+{
+    return !((target ^ job->tb->lin) & ~(uint64_t)GUEST_PAGE_OFFSET);
+}
+
+/* mov ecx, gs:[run]; jrcxz leave */
+static void emit_poll(struct translation_job *job, uint32_t exit)
+{
+    emit_room(job, 24);
+    e_load_state32(&job->e, HOST_RCX, offsetof(struct vcpu, run));
+    struct stub *stub = stub_add(job, STUB_EXIT, exit);
+    stub->from8 = e_jrcxz(&job->e);
+}
+
+/*
+ * The guard of a link that leaves the page:
+ *     mov   rcx, gs:[EXEC + index * 8]
+ *     mov   t, imm64                    ; minus the entry it was linked for
+ *     lea   rcx, [rcx + t]
+ *     jrcxz 1f
+ *     jmp   exit stub
+ *  1:
+ */
+static void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit)
+{
+    struct emitter *e = &job->e;
+    int64_t entry = VIEW_EXEC + (int64_t)(8 * shadow_index(job->vcpu->shadow, target));
+    emit_room(job, 48);
+    e_load_state(e, HOST_RCX, (int32_t)entry);
+    e_rex(e, true, 0, 0, HOST_T);
+    e8(e, 0xb8 | (HOST_T & 7));
+    job->bt->cache.exits[exit].guard = code_offset(job, e->at);
+    e64(e, 1); /* not linked yet: no entry is minus one */
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *right = e_jrcxz(e);
+    struct stub *wrong = stub_add(job, STUB_EXIT, exit);
+    wrong->from32 = e_jmp32(e);
+    e_patch8(right, e->at);
+}
+
+/* The patchable rel32 at `place`, which goes to the exit's stub until it is linked. */
+static void exit_place(struct translation_job *job, uint32_t exit, uint8_t *place)
+{
+    job->bt->cache.exits[exit].patch = code_offset(job, place);
+    struct stub *stub = stub_add(job, STUB_EXIT, exit);
+    stub->from32 = place;
+}
+
+void emit_jump(struct translation_job *job, uint64_t target)
+{
+    uint32_t exit = exit_add(job, target);
+    if (target <= job->lin)
+        emit_poll(job, exit);
+    if (!same_page(job, target))
+        emit_guard(job, target, exit);
+    emit_room(job, 12);
+    exit_place(job, exit, e_jmp32(&job->e));
+}
+
+static bool emit_jcc(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    if (insn->operand_size == 2)
+        return false;
+    uint64_t target = branch_target(job), next = job->lin + insn->length;
+    unsigned condition = insn->opcode & 15;
+    emit_room(job, 24);
+    if (target > job->lin && same_page(job, target)) {
+        uint32_t exit = exit_add(job, target);
+        exit_place(job, exit, e_jcc32(&job->e, condition));
+    } else {
+        uint8_t *fall = e_jcc32(&job->e, condition ^ 1);
+        emit_jump(job, target);
+        e_patch32(fall, job->e.at);
+    }
+    emit_jump(job, insn->code_size == 8 ? next : (uint32_t)next);
+    job->ended = true;
+    return true;
+}
+
+/*
+ * The rest of a CALL after the guest push: pair onto the return stack, host CALL to the block, landing.
+ *     mov   t, -(return address)
+ *     push  t
+ *     call  block
+ *     lea   rsp, [rsp + 8]          ; landing: flags are the callee's
+ *     jump to the return address
+ */
+static void emit_return_pair(struct translation_job *job, uint64_t back)
+{
+    e_mov_imm(&job->e, HOST_T, -back);
+    e_push(&job->e, HOST_T);
+}
+
+static void emit_landing(struct translation_job *job, uint64_t back)
+{
+    e_lea(&job->e, true, HOST_RSP, HOST_RSP, HOST_NONE, 1, 8);
+    uint32_t exit = exit_add(job, back);
+    if (!same_page(job, back))
+        emit_guard(job, back, exit);
+    emit_room(job, 12);
+    exit_place(job, exit, e_jmp32(&job->e));
+}
+
+static bool emit_call_direct(struct translation_job *job)
+{
+    struct emitter *e = &job->e;
+    uint64_t back = job->lin + job->insn.length, target = branch_target(job);
+    if (job->insn.code_size != 8)
+        back = (uint32_t)back;
+    emit_push_constant(job, back);
+    uint32_t exit = exit_add(job, target);
+    if (target <= job->lin)
+        emit_poll(job, exit);
+    if (!same_page(job, target))
+        emit_guard(job, target, exit);
+    emit_room(job, 60);
+    emit_return_pair(job, back);
+    exit_place(job, exit, e_call32(e));
+    emit_landing(job, back);
+    job->ended = true;
+    return true;
+}
+
+/* ---- indirect branches ---- */
+
+/* t = target of an indirect JMP or CALL. False: interpreted. */
+static bool emit_target(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    struct address address;
+    bool wide = insn->code_size == 8;
+    if (insn->far || insn->operand_size != (wide ? 8 : 4))
+        return false;
+    if (!insn->mem.present) {
+        if (host_of[insn->rm] == HOST_NONE)
+            e_load_state(&job->e, HOST_T, gpr_state(insn->rm));
+        else if (wide)
+            e_mov(&job->e, HOST_T, host_of[insn->rm]);
+        else
+            e_mov32(&job->e, HOST_T, host_of[insn->rm]);
+        return true;
+    }
+    uint8_t *start = job->e.at;
+    if (!emit_address(job, &address)) {
+        job->e.at = start;
+        return false;
+    }
+    uint32_t site = emit_lookup(job, &address, wide ? 8 : 4, ACCESS_READ, false);
+    site_here(job, site);
+    e_op_mem(&job->e, wide, 0x8b, HOST_T, address.base, HOST_RCX, 1, address.disp);
+    return true;
+}
+
+static void emit_goto(struct translation_job *job, uint32_t routine)
+{
+    emit_room(job, 12);
+    e_patch32(e_jmp32(&job->e), job->bt->cache.rw + routine);
+}
+
+/*
+ * Inline look into the jump cache, so that the host predicts each site by itself:
+ *     pext  rcx, t, gs:[jump_mask]
+ *     mov   rcx, gs:[rcx * 8 + TAGS]    ; minus the target
+ *     lea   rcx, [rcx + t]
+ *     jrcxz 1f
+ *     jmp   jump_lookup                 ; polls, looks again, asks C
+ *  1: mov   ecx, gs:[run]; jrcxz 2f
+ *     pext  rcx, t, gs:[jump_mask]
+ *     jmp   gs:[rcx * 8 + HOSTS]        ; or call
+ */
+static uint8_t *emit_jump_cached(struct translation_job *job)
+{
+    struct emitter *e = &job->e;
+    emit_room(job, 90);
+    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
+    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *hit = e_jrcxz(e);
+    uint8_t *miss = e->at;
+    e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
+    e_patch8(hit, e->at);
+    e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
+    e_patch8(e_jrcxz(e), miss);
+    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
+    e8(e, 0x65);
+    e8(e, 0xff); /* jmp gs:[rcx * 8 + HOSTS] */
+    e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
+    return miss;
+}
+
+static bool emit_jmp_indirect(struct translation_job *job)
+{
+    if (!emit_target(job))
+        return false;
+    emit_jump_cached(job);
+    job->ended = true;
+    return true;
+}
+
+/* The host CALL that pairs with the landing goes to the jump sequence, which sits after the landing. */
+static bool emit_call_indirect(struct translation_job *job)
+{
+    struct emitter *e = &job->e;
+    uint64_t back = job->lin + job->insn.length;
+    if (job->insn.code_size != 8) /* t holds the 32-bit stack address: leave it to C */
+        return false;
+    if (!emit_target(job))
+        return false;
+    /* The target waits on the return stack while t carries the constant to push. A fault in between re-enters at the
+     * start of the instruction, so the return stack must be as it was: the lookup comes first. */
+    struct address address = stack_address(job, -8);
+    uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
+    if (back == sign_extend(back, 4)) {
+        site_here(job, site);
+        e_op_mem(e, true, 0xc7, 0, HOST_R11, HOST_RCX, 1, -8);
+        e32(e, (uint32_t)back);
+        emit_adjust_sp(job, -8);
+        e_mov(e, HOST_RCX, HOST_T);
+        emit_return_pair(job, back);
+    } else {
+        e_push(e, HOST_T);
+        e_mov_imm(e, HOST_T, back);
+        e_stack_access(job, 0x89, 8, HOST_T, -8);
+        emit_adjust_sp(job, -8);
+        e_pop(e, HOST_RCX);
+        emit_return_pair(job, back);
+    }
+    e_mov(e, HOST_T, HOST_RCX);
+    emit_room(job, 60);
+    uint8_t *call = e_call32(e);
+    emit_landing(job, back);
+    e_patch32(call, e->at);
+    emit_jump_cached(job);
+    job->ended = true;
+    return true;
+}
+
+/*
+ *     lookup READ [r11] -> rcx
+ *     mov   t, [r11 + rcx]
+ *     lea   r11, [r11 + 8 + n]
+ *     mov   rcx, [rsp + 8]              ; minus the return address that the last CALL pushed
+ *     lea   rcx, [rcx + t]
+ *     jrcxz 1f
+ *     jmp   return_miss
+ *  1: ret                               ; to the landing
+ */
+static bool emit_ret(struct translation_job *job)
+{
+    struct emitter *e = &job->e;
+    const struct insn *insn = &job->insn;
+    int32_t size = (int32_t)job->mode.stack_size;
+    if (insn->far || !stack_inline(job))
+        return false;
+    struct address address = stack_address(job, 0);
+    uint32_t site = stack_lookup(job, &address, ACCESS_READ);
+    emit_room(job, 60);
+    site_here(job, site);
+    e_op_mem(e, size == 8, 0x8b, HOST_T, address.base, HOST_RCX, 1, 0);
+    emit_adjust_sp(job, size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0));
+    e_op_mem(e, true, 0x8b, HOST_RCX, HOST_RSP, HOST_NONE, 1, 8);
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *hit = e_jrcxz(e);
+    emit_goto(job, job->bt->return_miss);
+    e_patch8(hit, e->at);
+    e8(e, 0xc3);
+    job->ended = true;
+    return true;
+}
+
+bool emit_flow(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    const char *name = insn->rule->name;
+    emit_room(job, 40);
+    if (insn->code_size == 2)
+        return false;
+    switch (insn->map) {
+    case 1:
+        return (insn->opcode & 0xf0) == 0x80 && insn->encoding == ENCODING_LEGACY && emit_jcc(job);
+    case 0:
+        break;
+    default:
+        return false;
+    }
+    switch (insn->opcode) {
+    case 0x50 ... 0x57:
+    case 0x68:
+    case 0x6a:
+        return emit_push(job);
+    case 0x58 ... 0x5f:
+        return emit_pop(job);
+    case 0x70 ... 0x7f:
+        return emit_jcc(job);
+    case 0xc2:
+    case 0xc3:
+        return emit_ret(job);
+    case 0xc9:
+        return emit_leave(job);
+    case 0xe8:
+        return stack_inline(job) && emit_call_direct(job);
+    case 0xe9:
+    case 0xeb:
+        if (insn->operand_size == 2)
+            return false;
+        emit_jump(job, branch_target(job));
+        job->ended = true;
+        return true;
+    case 0xff:
+        switch (insn->modrm >> 3 & 7) {
+        case 2:
+            return stack_inline(job) && emit_call_indirect(job);
+        case 4:
+            return emit_jmp_indirect(job);
+        case 6:
+            return emit_push(job);
+        default:
+            return false;
+        }
+    default:
+        (void)name;
+        return false;
+    }
+}

@@ -1,0 +1,267 @@
+/*
+ * Data instructions: re-encoded with renamed registers and a looked-up memory operand, otherwise as the guest wrote
+ * them.
+ *
+ * Two host registers are free between guest instructions, rcx and t. They hold, in turn, the address, the shadow entry,
+ * and guest registers that live in the vCPU or that the encoding wants elsewhere (CL as a count, registers beside AH).
+ * What does not fit is left to the interpreter. Thread: the vCPU's own; ordinary code.
+ */
+#include "cpu-model/exec/reencode.h"
+#include "translator/emit.h"
+
+/* Which of the two scratch registers hold which guest register for one instruction. */
+struct scratch {
+    uint8_t guest[2]; /* [0] rcx, [1] t: guest register, or HOST_NONE */
+    bool busy[2];     /* not available */
+};
+
+static const uint8_t scratch_host[2] = {HOST_RCX, HOST_T};
+
+/* The host register for a guest register field; takes a scratch register if need be. HOST_NONE: none left. */
+static unsigned place(const struct insn *insn, struct scratch *scratch, unsigned guest)
+{
+    unsigned host = host_of[guest];
+    if (host != HOST_NONE && !(insn_no_rex(insn) && host >= 8))
+        return host;
+    for (unsigned i = 0; i < 2; i++)
+        if (scratch->guest[i] == guest)
+            return scratch_host[i];
+    for (unsigned i = 0; i < 2; i++)
+        if (!scratch->busy[i] && scratch->guest[i] == HOST_NONE && !(insn_no_rex(insn) && i == 1)) {
+            scratch->guest[i] = (uint8_t)guest;
+            return scratch_host[i];
+        }
+    return HOST_NONE;
+}
+
+/* Places all register fields. False: too many for the scratch registers. */
+static bool place_fields(const struct insn *insn, struct scratch *scratch, struct host_operands *host)
+{
+    unsigned reg = 0, rm = 0, vvvv = 0;
+    if (insn->reg_is_gpr && !insn->high_byte_reg)
+        reg = place(insn, scratch, insn->reg);
+    if (insn->rm_is_gpr && !insn->high_byte_rm)
+        rm = place(insn, scratch, insn->rm);
+    if (insn->vvvv_is_gpr)
+        vvvv = place(insn, scratch, insn->vvvv);
+    host->reg = (uint8_t)reg;
+    host->rm = (uint8_t)rm;
+    host->vvvv = (uint8_t)vvvv;
+    return reg != HOST_NONE && rm != HOST_NONE && vvvv != HOST_NONE;
+}
+
+/* Does the encoding name guest RCX itself: as a count, as an implicit operand, or as CH? */
+static bool wants_rcx(const struct insn *insn)
+{
+    return insn->implicit >> REG_RCX & 1 || (insn->high_byte_reg && insn->reg == 5) ||
+           (insn->high_byte_rm && insn->rm == 5);
+}
+
+/* May the host take an exception on this instruction besides its memory access? */
+static bool may_trap(const struct insn *insn)
+{
+    bool divide = insn->map == 0 && (insn->opcode & 0xfe) == 0xf6 && (insn->modrm & 0x30) == 0x30;
+    return divide || insn->vector != VECTOR_NONE;
+}
+
+/* Instructions whose memory operand must be aligned, so that the host checks what the page-end test would. */
+static bool insists_on_alignment(const struct insn *insn)
+{
+    if (insn->vector < VECTOR_SSE || insn->mem.size < 16)
+        return false;
+    unsigned op = insn->opcode;
+    if (insn->encoding == ENCODING_VEX) {
+        unsigned pp = insn->vex_byte & 3;
+        if (insn->map == 1)
+            return op == 0x28 || op == 0x29 || op == 0x2b || op == 0xe7 || ((op == 0x6f || op == 0x7f) && pp == 1);
+        return insn->map == 2 && op == 0x2a;
+    }
+    if (insn->map == 1 && (op == 0x10 || op == 0x11 || op == 0xf0))
+        return false;
+    if (insn->map == 1 && (op == 0x6f || op == 0x7f))
+        return !insn->rep;
+    return !(insn->map == 3 && op >= 0x60 && op <= 0x63);
+}
+
+static bool vector_usable(const struct translation_job *job)
+{
+    switch ((enum vector_use)job->insn.vector) {
+    case VECTOR_NONE:
+        return true;
+    case VECTOR_SSE:
+        return job->mode.x87 && job->mode.sse;
+    case VECTOR_AVX:
+        return job->mode.avx;
+    default:
+        return job->mode.x87;
+    }
+}
+
+static bool size_usable(unsigned size)
+{
+    return size == 1 || size == 2 || size == 4 || size == 8 || size == 10 || size == 16 || size == 32;
+}
+
+static void load_scratch(struct translation_job *job, const struct scratch *scratch)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (scratch->guest[i] != HOST_NONE)
+            emit_read_gpr(job, scratch_host[i], scratch->guest[i]);
+}
+
+static void store_scratch(struct translation_job *job, const struct scratch *scratch)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (scratch->guest[i] != HOST_NONE && job->insn.gpr_written >> scratch->guest[i] & 1)
+            emit_write_gpr(job, scratch->guest[i], scratch_host[i]);
+}
+
+/*
+ * Brings the looked-up operand [address + rcx] into a form that leaves the scratch registers that the instruction
+ * needs. False: impossible.
+ */
+static bool fold_operand(struct translation_job *job, const struct address *address, struct scratch *scratch,
+                         struct host_operands *host, uint32_t site)
+{
+    const struct insn *insn = &job->insn;
+    struct emitter *e = &job->e;
+    unsigned needed = (scratch->guest[0] != HOST_NONE) + (scratch->guest[1] != HOST_NONE);
+    bool t_free = address->base != HOST_T;
+
+    *host = (struct host_operands){.base = address->base, .index = HOST_RCX, .disp = address->disp};
+    if (insn_no_rex(insn)) { /* [rcx], everything else below 8 */
+        if (needed)
+            return false;
+        e_lea(e, true, HOST_RCX, address->base, HOST_RCX, 1, address->disp);
+        *host = (struct host_operands){.base = HOST_RCX, .index = HOST_NONE};
+    } else if (scratch->guest[0] != HOST_NONE) { /* guest RCX as a count, or a register while t holds the address */
+        if (needed > 1)
+            return false;
+        e_lea(e, true, HOST_T, address->base, HOST_RCX, 1, address->disp);
+        *host = (struct host_operands){.base = HOST_T, .index = HOST_NONE};
+    } else if (needed && !t_free) {
+        return false;
+    } else {
+        return true;
+    }
+    job->bt->cache.sites[site].folded = true;
+    return true;
+}
+
+static void emit_with_memory(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    struct host_operands host, fields = {0};
+    struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}};
+    struct emitter before = job->e;
+    unsigned stubs_before = job->stub_count;
+    struct address address;
+
+    if (wants_rcx(insn))
+        scratch.guest[0] = REG_RCX;
+    /* Registers that need a scratch register take t while it is free, else rcx. */
+    bool simple = insn->code_size == 8 && insn->mem.index == REG_NONE && insn->mem.base < 16 &&
+                  host_of[insn->mem.base] != HOST_NONE && insn->address_size == 8 && insn->mem.segment != SEG_FS &&
+                  insn->mem.segment != SEG_GS;
+    scratch.busy[simple ? 0 : 1] = true;
+    if (!size_usable(insn->mem.size) || !place_fields(insn, &scratch, &fields) || !emit_address(job, &address)) {
+        job->e = before;
+        emit_interp(job);
+        return;
+    }
+    uint32_t first = job->bt->cache.site_count;
+    bool store = insn->mem.access & MEM_WRITE;
+    uint32_t site =
+        emit_lookup(job, &address, insn->mem.size, store ? ACCESS_WRITE : ACCESS_READ, insists_on_alignment(insn));
+    if (!fold_operand(job, &address, &scratch, &host, site)) { /* rare: give the whole instruction to the interpreter */
+        job->e = before;
+        job->stub_count = stubs_before;
+        if (job->near_first > stubs_before)
+            job->near_first = stubs_before;
+        job->bt->cache.site_count = first;
+        job->sp_aligned = false;
+        emit_interp(job);
+        return;
+    }
+    host.reg = fields.reg;
+    host.rm = fields.rm;
+    host.vvvv = fields.vvvv;
+    load_scratch(job, &scratch);
+    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    job->e.at += insn_reencode(job->e.at, insn, &host);
+    store_scratch(job, &scratch);
+}
+
+static void emit_without_memory(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    struct host_operands host = {0};
+    struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}};
+
+    if (wants_rcx(insn))
+        scratch.guest[0] = REG_RCX;
+    if (!place_fields(insn, &scratch, &host)) {
+        emit_interp(job);
+        return;
+    }
+    load_scratch(job, &scratch);
+    if (may_trap(insn)) {
+        uint32_t site = site_add(job, SITE_INTERP);
+        job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    }
+    job->e.at += insn_reencode(job->e.at, insn, &host);
+    store_scratch(job, &scratch);
+    if (insn->gpr_written >> REG_RSP & 1)
+        job->sp_aligned = job->sp_aligned && insn->map == 0 && insn->opcode == 0x83 && insn->rm == REG_RSP &&
+                          insn->operand_size == job->mode.stack_size && !(insn->imm & (job->mode.stack_size - 1)) &&
+                          ((insn->modrm & 0x38) == 0 || (insn->modrm & 0x38) == 0x28);
+}
+
+void emit_native(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    if (!vector_usable(job) || insn->bit_string) {
+        emit_interp(job);
+        return;
+    }
+    emit_room(job, 40);
+    if (insn->mem.present && insn->mem.access) {
+        emit_with_memory(job);
+        if (insn->gpr_written >> REG_RSP & 1)
+            job->sp_aligned = false;
+    } else {
+        emit_without_memory(job);
+    }
+}
+
+void emit_lea(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    const struct mem_operand *mem = &insn->mem;
+    struct emitter *e = &job->e;
+    unsigned to = host_of[insn->reg], base = HOST_NONE, index = HOST_NONE;
+
+    if (insn->operand_size == 2 || insn->address_size == 2) {
+        emit_interp(job);
+        return;
+    }
+    emit_room(job, 40);
+    bool spilled = to == HOST_NONE, wide = insn->operand_size == 8 && insn->address_size == 8;
+    if (spilled)
+        to = HOST_T;
+    if (mem->base == REG_RIP_BASE) {
+        uint64_t value = job->lin + insn->length + (uint64_t)mem->disp;
+        e_mov_imm(e, to, wide ? value : (uint32_t)value);
+    } else {
+        if (mem->base != REG_NONE && (base = host_of[mem->base]) == HOST_NONE)
+            e_load_state(e, base = HOST_T, gpr_state(mem->base));
+        if (mem->index != REG_NONE && (index = host_of[mem->index]) == HOST_NONE)
+            e_load_state(e, index = HOST_RCX, gpr_state(mem->index));
+        e_lea(e, wide, to, base, index, mem->scale, (int32_t)mem->disp);
+    }
+    if (spilled)
+        e_store_state(e, HOST_T, gpr_state(insn->reg));
+    if (insn->reg == REG_RSP)
+        job->sp_aligned = job->sp_aligned && mem->base == REG_RSP && index == HOST_NONE &&
+                          insn->operand_size == job->mode.stack_size && !(mem->disp & (job->mode.stack_size - 1));
+}

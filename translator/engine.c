@@ -1,0 +1,114 @@
+/*
+ * The `bt` engine behind engine.h: creation, host features, report. Ordinary code around runtime.c.
+ * Thread: create and destroy on the machine's thread, run on the vCPU's.
+ */
+#include "cpu-model/base/log.h"
+#include "cpu-model/state/vector.h"
+#include "translator/runtime.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+static void host_detect(struct host_cpu *host)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0, vendor = 0, family;
+    __get_cpuid(0, &a, &vendor, &c, &d);
+    __get_cpuid(1, &a, &b, &c, &d);
+    host->avx = c >> 28 & 1;
+    family = (a >> 8 & 15) + (a >> 20 & 255);
+    __get_cpuid_count(7, 0, &a, &b, &c, &d);
+    host->bmi2 = b >> 8 & 1;
+    /* AMD before family 19h microcodes PEXT: correct, and slow. */
+    host->fast_pext = host->bmi2 && (vendor != signature_AMD_ebx || family >= 0x19);
+    host->fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
+    log_line(LOG_HOST, "host: BMI2 %s, fast PEXT %s, FSGSBASE %s (GS by %s), AVX %s", host->bmi2 ? "yes" : "no",
+             host->fast_pext ? "yes" : "no", host->fsgsbase ? "yes" : "no", host->fsgsbase ? "WRGSBASE" : "arch_prctl",
+             host->avx ? "yes" : "no");
+}
+
+static int bt_create(struct vcpu *vcpu, const struct engine_config *config, struct error *err)
+{
+    struct bt *bt = calloc(1, sizeof(*bt));
+    if (!bt)
+        return error_set(err, -ENOMEM, "no memory for the translator");
+    host_detect(&bt->host);
+    vcpu->engine = bt;
+    if (!bt->host.bmi2)
+        return error_set(err, -ENOTSUP, "this host's CPU has no BMI2, which -accel bt needs so far: use -accel interp");
+    int r = interp_init(&bt->interp, vcpu, err);
+    if (!r)
+        r = tcache_create(&bt->cache, config && config->cache_bytes ? config->cache_bytes : TCACHE_DEFAULT_BYTES,
+                          vcpu->space->arena_size, err);
+    if (!r)
+        r = shadow_create(vcpu, bt->host.fast_pext, err);
+    if (r)
+        return r;
+    translate_prologue(bt, vcpu);
+    tcache_flush(&bt->cache, vcpu);
+    vcpu->slow_function = (uint64_t)(uintptr_t)bt_slow;
+    vcpu->exit_function = (uint64_t)(uintptr_t)bt_exit;
+    vcpu->jump_function = (uint64_t)(uintptr_t)bt_jump;
+    return 0;
+}
+
+static void bt_destroy(struct vcpu *vcpu)
+{
+    struct bt *bt = vcpu->engine;
+    interp_destroy(&bt->interp);
+    tcache_destroy(&bt->cache);
+    shadow_destroy(vcpu);
+    free(bt);
+    vcpu->engine = NULL;
+}
+
+static void on_code_written(void *context, uint64_t offset, uint64_t size)
+{
+    struct vcpu *vcpu = context;
+    tcache_written(&((struct bt *)vcpu->engine)->cache, vcpu, offset, size);
+}
+
+static enum run_exit bt_run(struct vcpu *vcpu)
+{
+    struct bt *bt = vcpu->engine;
+    struct trap_region thunks = {.start = bt->interp.cache.code_rx,
+                                 .end = bt->interp.cache.code_rx + ((size_t)THUNK_MAX << INSN_CACHE_BITS),
+                                 .handle = native_trap,
+                                 .context = vcpu};
+    struct trap_region blocks = {
+        .start = bt->cache.rx, .end = bt->cache.rx + bt->cache.size, .handle = bt_trap, .context = vcpu};
+    trap_region_set(0, &thunks);
+    trap_region_set(1, &blocks);
+    vcpu->space->code_written = on_code_written;
+    vcpu->space->code_context = vcpu;
+    bt->gs = 0; /* the thread may be another one */
+    enum run_exit exit = bt_loop(vcpu);
+    vector_park(vcpu);
+    return exit;
+}
+
+static void bt_report(struct vcpu *vcpu, char *text, size_t size)
+{
+    const struct bt *bt = vcpu->engine;
+    const struct tcache *c = &bt->cache;
+    const struct shadow *s = vcpu->shadow;
+#define N(x) (unsigned long long)(x)
+    snprintf(text, size,
+             "bt: %llu blocks from %llu guest bytes, %llu KiB of code in use (of %llu), %llu flushes, %llu dropped\n"
+             "bt: %llu links, %llu lookups, %llu jump misses, %llu slow accesses, %llu interpreted, %llu helper calls\n"
+             "bt: shadow: %llu fills, %llu flushes, %llu page flushes, %llu evictions",
+             N(c->translated), N(c->guest_bytes), N(c->used >> 10), N(c->size >> 10), N(c->flushes - 1), N(c->dropped),
+             N(c->links), N(c->lookups), N(c->jump_misses), N(c->slow_access), N(c->interp_steps), N(c->helper_calls),
+             N(s->fills), N(s->flushes), N(s->page_flushes), N(s->evictions));
+#undef N
+}
+
+const struct engine_ops engine_bt = {
+    .name = "bt",
+    .create = bt_create,
+    .destroy = bt_destroy,
+    .run = bt_run,
+    .report = bt_report,
+};

@@ -1,0 +1,388 @@
+/*
+ * What translated code calls: the slow path, exits, dispatch; and the engine's loop around it.
+ *
+ * Everything here runs with the guest's vector state live in host registers, on the C stack. Invariants: each bt_*
+ * function gets all guest state saved in the vCPU, with RIP implied by the site or exit, and returns a host address for
+ * exactly the state it leaves behind (GS set, vector state live), or 0 for the loop. Thread: the vCPU's own.
+ */
+#include "translator/runtime.h"
+#include "cpu-model/exec/exec.h"
+#include "cpu-model/exec/memory.h"
+#include "cpu-model/state/vector.h"
+
+static struct bt *bt_of(struct vcpu *vcpu)
+{
+    return vcpu->engine;
+}
+
+/* ---- mode ---- */
+
+enum { SEG_ORDINARY = SEG_P | SEG_S | SEG_TYPE_WRITABLE };
+
+/* A 4 GiB expand-up writable data segment: no check can fail on it. */
+static bool unlimited(const struct segment *segment)
+{
+    return segment->limit == 0xffffffff && (segment->attributes & SEG_ORDINARY) == SEG_ORDINARY &&
+           !(segment->attributes & (SEG_UNUSABLE | SEG_TYPE_CODE | SEG_TYPE_EXPAND_DOWN));
+}
+
+static bool flat(const struct segment *segment)
+{
+    return segment->base == 0 && unlimited(segment);
+}
+
+uint32_t mode_key_now(const struct vcpu *vcpu, bool *possible)
+{
+    struct mode_key key = {.code_size = vcpu_code_size(vcpu) & 15, .stack_size = vcpu_stack_size(vcpu) & 15};
+    const struct segment *segment = vcpu->segment;
+    uint32_t number;
+
+    *possible = true;
+    if (key.code_size != 8) {
+        key.flat_ds = flat(&segment[SEG_DS]);
+        key.flat_es = flat(&segment[SEG_ES]);
+        key.flat_ss = flat(&segment[SEG_SS]);
+        key.flat_cs = segment[SEG_CS].base == 0 && segment[SEG_CS].limit == 0xffffffff &&
+                      segment[SEG_CS].attributes & SEG_TYPE_READABLE;
+        key.based_fs = unlimited(&segment[SEG_FS]);
+        key.based_gs = unlimited(&segment[SEG_GS]);
+        *possible = segment[SEG_CS].base == 0 && segment[SEG_CS].limit == 0xffffffff && key.code_size == 4;
+    }
+    key.x87 = !(vcpu->cr0 & (CR0_EM | CR0_TS));
+    key.sse = (vcpu->cr4 & CR4_OSFXSR) != 0;
+    key.avx = key.x87 && vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & 6) == 6;
+    __builtin_memcpy(&number, &key, sizeof(number));
+    return number;
+}
+
+/* ---- views ---- */
+
+static void set_gs(struct bt *bt, uint64_t base)
+{
+    if (bt->gs == base)
+        return;
+    bt->gs = base;
+    host_set_gs(&bt->host, base);
+}
+
+/* Translated code was left: its return stack's pointer is the view's again. */
+static void sync_out(struct vcpu *vcpu)
+{
+    struct view *view = vcpu->shadow->current;
+    uint64_t sp = vcpu->return_sp;
+    /* Out of step (a trap in the middle of a CALL), or past the end: only predictions are lost. */
+    view->return_sp = sp > view->return_empty || (view->return_empty - sp) & 15 ? view->return_empty : sp;
+}
+
+/* About to enter translated code of the current view. */
+static uint64_t sync_in(struct vcpu *vcpu, uint64_t pc)
+{
+    vcpu->return_sp = vcpu->shadow->current->return_sp;
+    set_gs(bt_of(vcpu), (uint64_t)(uintptr_t)vcpu->shadow->current->base);
+    if (!vcpu->vector_live)
+        vector_unpark(vcpu);
+    return pc;
+}
+
+/* ---- dispatch ---- */
+
+static bool must_leave(const struct vcpu *vcpu)
+{
+    return !vcpu->run || vcpu->halted || events_due(vcpu) || interp_must_step(vcpu);
+}
+
+static bool deliver(struct vcpu *vcpu)
+{
+    if (exception_deliver(vcpu) != EXEC_SHUTDOWN)
+        return true;
+    bt_of(vcpu)->shutdown = true;
+    return false;
+}
+
+static bool step(struct vcpu *vcpu)
+{
+    bt_of(vcpu)->cache.interp_steps++;
+    if (interp_step(vcpu))
+        return true;
+    bt_of(vcpu)->shutdown = true;
+    return false;
+}
+
+enum found { FOUND_BLOCK, FOUND_FAULT, FOUND_NOTHING };
+
+/* The arena offset of the code at linear address `at`, as the current view sees it. */
+static enum found find_code(struct vcpu *vcpu, uint64_t at, uint64_t *offset)
+{
+    struct shadow *shadow = vcpu->shadow;
+    uint64_t entry = *view_entry(shadow->current, VIEW_EXEC, shadow_index(shadow, at));
+    uint64_t host = entry + at - (uint64_t)(uintptr_t)vcpu->space->arena;
+    struct translation t;
+
+    if (entry && host < vcpu->space->arena_size) {
+        *offset = host;
+        return FOUND_BLOCK;
+    }
+    if (vcpu_code64(vcpu) && !lin_canonical(at)) {
+        vcpu_fault_code(vcpu, EXC_GP, 0);
+        return FOUND_FAULT;
+    }
+    if (!mmu_walk(vcpu, lin(at), ACCESS_EXEC, vcpu->cpl == 3, &t))
+        return FOUND_FAULT;
+    if (!t.host)
+        return FOUND_NOTHING;
+    shadow_fill(vcpu, lin(at), ACCESS_EXEC, &t);
+    *offset = space_offset(vcpu->space, t.host) + (at & GUEST_PAGE_OFFSET);
+    return FOUND_BLOCK;
+}
+
+static void jump_cache_set(struct view *view, uint64_t at, uint64_t pc)
+{
+    unsigned i = at & (JUMP_ENTRIES - 1);
+    ((uint64_t *)(view->base + VIEW_JUMP_TAGS))[i] = -at;
+    ((uint64_t *)(view->base + VIEW_JUMP_HOSTS))[i] = pc;
+}
+
+/* The block for the state in the vCPU, made if need be. Null: leave to the loop. */
+static struct tb *dispatch(struct vcpu *vcpu)
+{
+    struct bt *bt = bt_of(vcpu);
+    for (;;) {
+        bool possible;
+        uint64_t offset, at = vcpu->rip;
+        if (must_leave(vcpu) || bt->shutdown)
+            return NULL;
+        uint32_t mode = mode_key_now(vcpu, &possible);
+        if (!possible)
+            return NULL;
+        struct view *view = shadow_select(vcpu);
+        if (view->mode_key != mode) {
+            view_forget_code(view);
+            view->mode_key = mode;
+        }
+        switch (find_code(vcpu, at, &offset)) {
+        case FOUND_FAULT:
+            if (!deliver(vcpu))
+                return NULL;
+            continue;
+        case FOUND_NOTHING:
+            if (!step(vcpu))
+                return NULL;
+            continue;
+        case FOUND_BLOCK:
+            break;
+        }
+        struct tb *tb = tcache_find(&bt->cache, at, offset, mode);
+        if (!tb) {
+            vector_park(vcpu);
+            if (tcache_full(&bt->cache))
+                tcache_flush(&bt->cache, vcpu);
+            tb = translate_block(bt, vcpu, at, offset & ~(uint64_t)GUEST_PAGE_OFFSET, mode);
+        }
+        if (tb)
+            return tb;
+        if (!step(vcpu)) /* crosses the page's end */
+            return NULL;
+    }
+}
+
+static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
+{
+    return (uint64_t)(uintptr_t)(bt->cache.rx + tb->code);
+}
+
+/* Anywhere to anywhere: dispatch and enter. */
+static uint64_t go(struct vcpu *vcpu)
+{
+    struct bt *bt = bt_of(vcpu);
+    struct tb *tb = dispatch(vcpu);
+    if (!tb)
+        return 0;
+    jump_cache_set(vcpu->shadow->current, tb->lin, block_pc(bt, tb));
+    return sync_in(vcpu, block_pc(bt, tb));
+}
+
+uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
+{
+    struct bt *bt = bt_of(vcpu);
+    sync_out(vcpu);
+    bt->cache.jump_misses++;
+    vcpu->rip = target;
+    return go(vcpu);
+}
+
+uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
+{
+    struct bt *bt = bt_of(vcpu);
+    struct exit *exit = &bt->cache.exits[index];
+    uint64_t flushes = bt->cache.flushes, target = exit->target;
+
+    sync_out(vcpu);
+    vcpu->rip = target;
+    struct tb *tb = dispatch(vcpu);
+    if (!tb)
+        return 0;
+    if (flushes == bt->cache.flushes && exit->to == NO_INDEX && tb->lin == target)
+        tcache_link(&bt->cache, vcpu, exit, tb);
+    return sync_in(vcpu, block_pc(bt, tb));
+}
+
+/* ---- the slow path ---- */
+
+static unsigned rounded(unsigned size)
+{
+    return size == 10 ? 16 : size;
+}
+
+/*
+ * Fills the shadow entry for an access, so that it can be retried. False: the interpreter must perform the instruction,
+ * which also raises whatever exception is due. trapped: the host faulted on an entry that was there.
+ */
+static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t linear, bool trapped)
+{
+    struct shadow *shadow = vcpu->shadow;
+    struct translation t;
+    bool store = site->access == ACCESS_WRITE;
+
+    if ((linear & GUEST_PAGE_OFFSET) + rounded(site->size) > GUEST_PAGE_SIZE)
+        return false;
+    if (vcpu_code64(vcpu) ? !lin_canonical(linear) : linear >> 32)
+        return false;
+    if (!mmu_walk(vcpu, lin(linear), site->access, vcpu->cpl == 3, &t) || !t.host || (store && t.rom))
+        return false;
+    uint64_t value = (uint64_t)(uintptr_t)t.host - (linear & ~(uint64_t)GUEST_PAGE_OFFSET);
+    uint64_t *entry = view_entry(shadow->current, store ? VIEW_WRITE : VIEW_READ, shadow_index(shadow, linear));
+    if (*entry == value) /* right already: a conservative page-end check, or the instruction itself objects */
+        return !trapped && site->size == rounded(site->size);
+    shadow_fill(vcpu, lin(linear), site->access, &t);
+    return *entry == value;
+}
+
+/* After an instruction was performed in C: on in the same block if that is what comes next. */
+static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
+{
+    struct bt *bt = bt_of(vcpu);
+    if (flushes == bt->cache.flushes) {
+        const struct site *site = &bt->cache.sites[index];
+        const struct tb *tb = &bt->cache.tbs[site->tb];
+        if (!site->leave && tb->valid && vcpu->rip == tb->lin + site->guest + site->length && !must_leave(vcpu))
+            return sync_in(vcpu, (uint64_t)(uintptr_t)(bt->cache.rx + site->next));
+    }
+    return go(vcpu);
+}
+
+/* Executes a decoded instruction that C has a function for. False: shutdown. */
+static bool helper(struct vcpu *vcpu, const struct insn *insn)
+{
+    for (;;) {
+        switch (insn_execute(vcpu, insn)) {
+        case EXEC_NEXT:
+        case EXEC_HALT:
+            vcpu->rip = rip_after(vcpu, insn);
+            return true;
+        case EXEC_JUMP:
+            return true;
+        case EXEC_REPEAT:
+            if (must_leave(vcpu))
+                return true;
+            break;
+        case EXEC_FAULT:
+            return deliver(vcpu);
+        case EXEC_SHUTDOWN:
+            bt_of(vcpu)->shutdown = true;
+            return false;
+        }
+    }
+}
+
+uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
+{
+    struct bt *bt = bt_of(vcpu);
+    struct tcache *cache = &bt->cache;
+    const struct site *site = &cache->sites[index];
+    int trap = bt->trap_pending - 1;
+    uint64_t flushes = cache->flushes;
+
+    bt->trap_pending = 0;
+    sync_out(vcpu);
+    vcpu->rip = cache->tbs[site->tb].lin + site->guest;
+    if (site->kind == SITE_HELPER) {
+        cache->helper_calls++;
+        if (!helper(vcpu, &cache->insns[site->insn]))
+            return 0;
+        return go_on(vcpu, index, flushes);
+    }
+    bool memory_trap = trap == EXC_PF || trap == EXC_GP || trap == EXC_SS;
+    if (site->kind == SITE_ACCESS && (trap < 0 || (memory_trap && !site->folded))) {
+        cache->slow_access++;
+        if (fill_access(vcpu, site, linear, trap >= 0))
+            return sync_in(vcpu, (uint64_t)(uintptr_t)(cache->rx + site->retry));
+    }
+    if (!step(vcpu))
+        return 0;
+    return go_on(vcpu, index, flushes);
+}
+
+/* ---- host exceptions ---- */
+
+/* The site whose host instruction is at `offset`, or 0. */
+static uint32_t site_at(const struct tcache *cache, uint32_t offset)
+{
+    uint32_t low = 1, high = cache->site_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (cache->sites[middle].code < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < cache->site_count && cache->sites[low].code == offset ? low : 0;
+}
+
+bool bt_trap(void *context, int trap, void *ucontext)
+{
+    struct vcpu *vcpu = context;
+    struct bt *bt = bt_of(vcpu);
+    const struct view *view = vcpu->shadow->current;
+    uint64_t sp = trap_register(ucontext, REG_RSP), stack = (uint64_t)(uintptr_t)view->return_stack;
+
+    if (sp >= stack && sp <= stack + 4096 + 8) { /* the return stack is full: forget it all */
+        trap_set_register(ucontext, REG_RSP, view->return_empty);
+        return true;
+    }
+    uint32_t site = site_at(&bt->cache, (uint32_t)(trap_pc(ucontext) - (uint64_t)(uintptr_t)bt->cache.rx));
+    if (!site)
+        return false;
+    bt->trap_pending = trap + 1;
+    if (bt->cache.sites[site].stub) {
+        trap_set_pc(ucontext, bt->cache.rx + bt->cache.sites[site].stub);
+    } else {
+        trap_set_register(ucontext, REG_RCX, site);
+        trap_set_pc(ucontext, bt_trap_entry);
+    }
+    return true;
+}
+
+/* ---- the loop ---- */
+
+enum run_exit bt_loop(struct vcpu *vcpu)
+{
+    struct bt *bt = bt_of(vcpu);
+    for (;;) {
+        if (!vcpu->run || vcpu->halted || events_due(vcpu)) {
+            enum run_exit exit = events_handle(vcpu);
+            if (exit != RUN_CONTINUE)
+                return exit;
+            if (vcpu->halted)
+                continue;
+        }
+        uint64_t pc = go(vcpu);
+        if (pc)
+            bt_enter(vcpu, pc);
+        else if (!bt->shutdown && !vcpu->halted && !events_due(vcpu) && vcpu->run)
+            step(vcpu);
+        if (bt->shutdown) {
+            bt->shutdown = false;
+            return RUN_SHUTDOWN;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+/*
+ * The translation cache: blocks of host code, where they came from, and the records that lead from host code back to
+ * the guest.
+ *
+ * Memory is taken in order and given back all at once (tcache_flush). A dropped block stays in place, unreachable,
+ * until then. Host code is mapped twice, writable and executable; no mapping is both. Per arena page: the blocks on it
+ * and a stamp, one bit for every 128 bytes that some block was made from. Thread: the vCPU's own.
+ */
+#ifndef RING3_TRANSLATOR_TCACHE_H
+#define RING3_TRANSLATOR_TCACHE_H
+
+#include "cpu-model/base/error.h"
+#include "cpu-model/exec/insn.h"
+#include "softmmu/shadow.h"
+
+enum { TCACHE_DEFAULT_BYTES = 48 << 20, TB_HASH_BITS = 16, STAMP_SHIFT = 7, EMIT_RED_ZONE = 512 };
+#define NO_INDEX 0xffffffffu
+
+/* What emitted code depends on besides the guest's bytes; equal keys mean interchangeable code. */
+struct mode_key {
+    uint32_t code_size : 4;  /* decoding; 2, 4, 8 */
+    uint32_t stack_size : 4; /* width of push and pop */
+    uint32_t flat_ds : 1, flat_es : 1, flat_ss : 1,
+        flat_cs : 1;                     /* base 0, 4 GiB, rights for any access: no check emitted */
+    uint32_t based_fs : 1, based_gs : 1; /* 4 GiB and writable, base added at run time */
+    uint32_t x87 : 1, sse : 1, avx : 1;  /* usable now: CR0.EM/TS, CR4.OSFXSR, CR4.OSXSAVE and XCR0 */
+    uint32_t may_cli : 1;                /* CLI and STI change IF: CPL <= IOPL, not V86 */
+};
+
+/* One entry, straight-line guest code, and its host code. */
+struct tb {
+    uint64_t lin;  /* linear address of the first byte */
+    uint64_t page; /* arena offset of the page */
+    uint32_t mode; /* struct mode_key as a number */
+    uint32_t code; /* host code, offset in the cache */
+    uint32_t code_size;
+    uint16_t guest_size; /* bytes; never past the page's end */
+    uint16_t instructions;
+    bool valid;
+    uint32_t hash_next; /* index, or NO_INDEX */
+    uint32_t page_next;
+    uint32_t incoming; /* first exit linked to this block */
+};
+
+enum site_kind {
+    SITE_ACCESS, /* a load or store by the shadow table: `size`, `access` */
+    SITE_INTERP, /* the interpreter steps this instruction */
+    SITE_HELPER, /* insn_execute() on the instruction at `insn` */
+};
+
+/* A place in host code that may enter the slow path or trap, and the guest instruction it belongs to: the unwind
+ * record. */
+struct site {
+    uint32_t code;  /* offset of the host instruction that may trap */
+    uint32_t stub;  /* offset of its slow-path stub */
+    uint32_t retry; /* offset where the guest instruction begins */
+    uint32_t next;  /* offset where the next one begins */
+    uint32_t tb;
+    uint32_t insn;  /* SITE_HELPER: index of the decoded instruction */
+    uint16_t guest; /* guest bytes from the block's start */
+    uint8_t length; /* of the guest instruction */
+    uint8_t kind;
+    uint8_t size, access; /* enum access */
+    bool folded; /* t holds the host address when the instruction runs: a trap cannot tell the linear address */
+    bool leave;  /* the rest of the block relies on what did not hold: go on in another block */
+};
+
+/* A direct branch out of a block; links to other blocks by patching. */
+struct exit {
+    uint64_t target; /* linear */
+    uint32_t patch;  /* offset of the rel32 */
+    uint32_t stub;   /* what it points to while unlinked */
+    uint32_t to;     /* block linked to; NO_INDEX: none */
+    uint32_t incoming_next;
+    uint32_t guard; /* offset of the imm64 that the target page's EXEC entry is compared with; 0: same page, no guard */
+};
+
+struct page_code {
+    uint32_t first; /* block, or NO_INDEX - 0 means none: indices start at 1 */
+    uint32_t stamp;
+};
+
+struct tcache {
+    uint8_t *rw, *rx;
+    uint64_t size, used, start; /* [0, start): the runtime's trampolines */
+    int fd;
+    struct tb *tbs;
+    struct site *sites;
+    struct exit *exits;
+    struct insn *insns;
+    uint32_t tb_count, site_count, exit_count, insn_count; /* used; index 0 of each is never used */
+    uint32_t tb_max, site_max, exit_max, insn_max;
+    uint32_t hash[1 << TB_HASH_BITS];
+    struct page_code *pages;
+    uint64_t page_count;
+    /* counters, reported by -d jit */
+    uint64_t translated, guest_bytes, flushes, dropped, links, lookups, slow_access, interp_steps, helper_calls,
+        jump_misses;
+};
+
+int tcache_create(struct tcache *cache, uint64_t bytes, uint64_t arena_size, struct error *err);
+void tcache_destroy(struct tcache *cache);
+
+/* Forgets everything. The caller also resets views (shadow_forget_code) and holds no block. */
+void tcache_flush(struct tcache *cache, struct vcpu *vcpu);
+bool tcache_full(const struct tcache *cache);
+
+/* The valid block for this code, or null. */
+struct tb *tcache_find(struct tcache *cache, uint64_t linear, uint64_t arena_offset, uint32_t mode);
+
+/* Enters a finished block into the hash and its page, protecting the page. */
+void tcache_insert(struct tcache *cache, struct vcpu *vcpu, struct tb *tb);
+
+/* Drops the blocks that [offset, offset + size) of the arena overlaps: it is about to change. */
+void tcache_written(struct tcache *cache, struct vcpu *vcpu, uint64_t offset, uint64_t size);
+
+/* Patches a direct exit to go to `to`. */
+void tcache_link(struct tcache *cache, struct vcpu *vcpu, struct exit *exit, struct tb *to);
+
+static inline uint32_t tb_index(const struct tcache *cache, const struct tb *tb)
+{
+    return (uint32_t)(tb - cache->tbs);
+}
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * Guest code to host code: walks a block's instructions, picks the emitter for each, closes the block.
+ *
+ * A block is straight-line code within one page. It ends at a branch, at an instruction that may change the mode or the
+ * interrupt window, before an instruction that crosses the page's end, or when it is long enough. Between two guest
+ * instructions all guest state is in its home, so any instruction boundary can be left or entered. Thread: the vCPU's
+ * own; ordinary code.
+ */
+#include "cpu-model/base/log.h"
+#include "cpu-model/exec/disassemble.h"
+#include "cpu-model/exec/rules.h"
+#include "translator/emit.h"
+
+#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
+
+/* ---- shared routines ---- */
+
+/* jmp [rip + 0]; .quad entry: C and assembly are out of a rel32's reach. */
+static uint32_t emit_trampoline(struct emitter *e, const uint8_t *base, const char *entry)
+{
+    uint32_t offset = (uint32_t)(e->at - base);
+    e8(e, 0xff);
+    e8(e, 0x25);
+    e32(e, 0);
+    e64(e, (uint64_t)(uintptr_t)entry);
+    return offset;
+}
+
+/*
+ * return_miss: the pair on top of the return stack is not ours; drops it, unless the stack is empty.
+ *     mov   rcx, gs:[return_base]; lea rcx, [rcx + rsp]; jrcxz 1f
+ *     lea   rsp, [rsp + 16]
+ * jump_lookup: 1:
+ *     mov   ecx, gs:[run]; jrcxz miss
+ *     pext  rcx, t, gs:[jump_mask]; mov rcx, gs:[rcx * 8 + TAGS]; lea rcx, [rcx + t]; jrcxz hit
+ * miss:
+ *     jmp   jump_entry
+ * hit:
+ *     pext  rcx, t, gs:[jump_mask]; jmp gs:[rcx * 8 + HOSTS]
+ */
+static void emit_lookup_routine(struct bt *bt, struct emitter *e)
+{
+    const uint8_t *base = bt->cache.rw;
+    bt->return_miss = (uint32_t)(e->at - base);
+    e_load_state(e, HOST_RCX, CONSTANT(return_base));
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_RSP, 1, 0);
+    uint8_t *empty = e_jrcxz(e);
+    e_lea(e, true, HOST_RSP, HOST_RSP, HOST_NONE, 1, 16);
+    e_patch8(empty, e->at);
+    bt->jump_lookup = (uint32_t)(e->at - base);
+    e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
+    uint8_t *kicked = e_jrcxz(e);
+    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
+    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *hit = e_jrcxz(e);
+    e_patch8(kicked, e->at);
+    e_patch32(e_jmp32(e), bt->cache.rw + bt->jump_entry);
+    e_patch8(hit, e->at);
+    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
+    e8(e, 0x65);
+    e8(e, 0xff);
+    e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
+}
+
+void translate_prologue(struct bt *bt, struct vcpu *vcpu)
+{
+    struct emitter e = {bt->cache.rw};
+    bt->slow_entry = emit_trampoline(&e, bt->cache.rw, bt_slow_entry);
+    bt->exit_entry = emit_trampoline(&e, bt->cache.rw, bt_exit_entry);
+    bt->jump_entry = emit_trampoline(&e, bt->cache.rw, bt_jump_entry);
+    emit_lookup_routine(bt, &e);
+    bt->cache.start = bt->cache.used = ((uint64_t)(e.at - bt->cache.rw) + 63) & ~63ull;
+    /* RET on the empty return stack goes to C whatever it compares with. */
+    for (unsigned i = 0; i < VIEW_COUNT; i++) {
+        uint64_t *empty = (uint64_t *)(uintptr_t)vcpu->shadow->view[i].return_empty;
+        empty[0] = (uint64_t)(uintptr_t)(bt->cache.rx + bt->jump_entry);
+        empty[1] = 1ull << 63;
+    }
+}
+
+/* ---- one instruction ---- */
+
+static void emit_instruction(struct translation_job *job)
+{
+    const struct insn_rule *rule = job->insn.rule;
+    if (rule->flags & RULE_NATIVE) {
+        emit_native(job);
+    } else if (rule->function == exec_lea) {
+        emit_lea(job);
+    } else if (rule->function == exec_hint) {
+        return; /* no effect that a guest can see */
+    } else if (!emit_flow(job)) {
+        uint32_t site = job->bt->cache.site_count;
+        emit_helper(job);
+        job->ended = rule->flags & (RULE_BRANCH | RULE_END);
+        job->bt->cache.sites[site].leave = job->ended;
+    }
+}
+
+/* Sites of the current instruction learn where the next one begins. */
+static void close_instruction(struct translation_job *job)
+{
+    struct tcache *cache = &job->bt->cache;
+    for (uint32_t i = job->first_site; i < cache->site_count; i++)
+        cache->sites[i].next = code_offset(job, job->e.at);
+}
+
+static void log_block(const struct translation_job *job, const uint8_t *guest)
+{
+    const struct tb *tb = job->tb;
+    if (log_mask & LOG_IN_ASM)
+        disassemble(guest, tb->guest_size, tb->lin, job->mode.code_size, "guest");
+    if (log_mask & LOG_OUT_ASM)
+        disassemble(job->bt->cache.rw + tb->code, tb->code_size, (uint64_t)(uintptr_t)(job->bt->cache.rx + tb->code), 8,
+                    "host");
+}
+
+/* True if the block has at least one instruction. */
+static bool emit_block(struct translation_job *job, const uint8_t *page)
+{
+    struct tb *tb = job->tb;
+    unsigned offset = (unsigned)(tb->lin & GUEST_PAGE_OFFSET);
+    uint8_t *limit = job->e.at + (24 << 10);
+
+    while (!job->ended && offset < GUEST_PAGE_SIZE && tb->instructions < BLOCK_INSTRUCTIONS && job->e.at < limit) {
+        unsigned left = GUEST_PAGE_SIZE - offset;
+        if (!insn_decode(&job->insn, &job->vcpu->features, job->mode.code_size, page + offset, left < 15 ? left : 15) ||
+            !job->insn.length || job->insn.length > left)
+            break; /* crosses the page's end, or is too long: the interpreter knows */
+        job->lin = tb->lin + tb->guest_size;
+        job->begin = job->e.at;
+        job->first_site = job->bt->cache.site_count;
+        emit_instruction(job);
+        close_instruction(job);
+        tb->guest_size = (uint16_t)(tb->guest_size + job->insn.length);
+        tb->instructions++;
+        offset += job->insn.length;
+    }
+    if (!tb->instructions)
+        return false;
+    if (!job->ended) {
+        uint64_t next = tb->lin + tb->guest_size;
+        emit_jump(job, job->mode.code_size == 8 ? next : (uint32_t)next);
+    }
+    emit_stubs(job);
+    return true;
+}
+
+/* An exit's stub is the first code that calls out for it; exits without a poll or guard have just the patch place's. */
+static void close_exits(struct tcache *cache, uint32_t first)
+{
+    for (uint32_t i = first; i < cache->exit_count; i++)
+        ASSERT(cache->exits[i].stub && cache->exits[i].patch);
+}
+
+struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64_t page, uint32_t mode)
+{
+    struct tcache *cache = &bt->cache;
+    struct translation_job *job = &bt->job;
+    struct tb *tb = &cache->tbs[cache->tb_count];
+    uint32_t sites = cache->site_count, exits = cache->exit_count, insns = cache->insn_count;
+
+    *tb = (struct tb){.lin = at, .page = page, .mode = mode, .code = (uint32_t)cache->used};
+    job->bt = bt;
+    job->vcpu = vcpu;
+    job->e.at = cache->rw + cache->used;
+    job->tb = tb;
+    __builtin_memcpy(&job->mode, &mode, sizeof(mode));
+    job->sp_aligned = job->ended = false;
+    job->stub_count = job->near_first = 0;
+    if (!emit_block(job, vcpu->space->arena + page)) {
+        cache->site_count = sites;
+        cache->exit_count = exits;
+        cache->insn_count = insns;
+        return NULL;
+    }
+    close_exits(cache, exits);
+    tb->code_size = (uint32_t)(job->e.at - cache->rw) - tb->code;
+    cache->used = (cache->used + tb->code_size + 15) & ~15ull;
+    cache->tb_count++;
+    cache->translated++;
+    cache->guest_bytes += tb->guest_size;
+    if (log_mask & (LOG_IN_ASM | LOG_OUT_ASM))
+        log_block(job, vcpu->space->arena + page + (at & GUEST_PAGE_OFFSET));
+    tcache_insert(cache, vcpu, tb);
+    return tb;
+}
