@@ -58,6 +58,7 @@ static void reset_power_up(struct vcpu *vcpu)
     for (unsigned i = 0; i < ARRAY_LEN(vcpu->mc_bank); i++)
         vcpu->mc_bank[i] = 0;
     vcpu->xcr0 = 1;
+    vcpu->tsc_adjust = vcpu->amd_nb_cfg = vcpu->amd_hwcr = 0;
     vcpu->tsc_offset = 0 - __builtin_ia32_rdtsc();
     vector_reset(vcpu);
 }
