@@ -185,8 +185,9 @@ static void host_features(struct cpu_features *f)
 #define FEATURES_PENTIUM3(X)                                                                                           \
     FEATURES_486(X)                                                                                                    \
     X(DE)                                                                                                              \
-    X(TSC) X(MSR) X(PAE) X(MCE) X(CX8) X(APIC) X(SEP) X(MTRR) X(PGE) X(MCA) X(CMOV) X(PAT) X(PSE36) X(MMX) X(FXSR)     \
-        X(SSE) X(HYPERVISOR)
+    X(TSC)                                                                                                             \
+    X(MSR) X(PAE) X(MCE) X(CX8) X(APIC) X(SEP) X(MTRR) X(PGE) X(MCA) X(CMOV) X(PAT) X(PSE36) X(MMX) X(FXSR) X(SSE)     \
+        X(HYPERVISOR)
 #define FEATURES_QEMU64(X)                                                                                             \
     FEATURES_PENTIUM3(X)                                                                                               \
     X(CLFLUSH) X(SSE2) X(SSE3) X(CX16) X(LM) X(SYSCALL) X(NX) X(LAHF_LM)
@@ -320,7 +321,7 @@ static bool is_native(unsigned feature)
 
 /* One item of the list: "+name", "-name", "name", "name=on" or "name=off". */
 static int apply_item(struct cpu_features *f, const struct cpu_features *host, const char *item, size_t length,
-                      struct error *err)
+                      bool asked[FEATURE_COUNT], struct error *err)
 {
     const char *name = item, *equals = memchr(item, '=', length);
     bool on = true;
@@ -343,16 +344,25 @@ static int apply_item(struct cpu_features *f, const struct cpu_features *host, c
     if (on && is_native(feature) && !cpu_has_feature(host, feature))
         return error_set(err, -EINVAL, "-cpu: this host's CPU has no %s; leave it out", places[feature].name);
     feature_set(f, feature, on);
-    for (unsigned i = 0; on && i < ARRAY_LEN(needs); i++)
-        if (needs[i].feature == feature && !cpu_has_feature(f, needs[i].needs))
-            return error_set(err, -EINVAL, "-cpu: %s needs %s; add +%s before it", places[feature].name,
-                             places[needs[i].needs].name, places[needs[i].needs].name);
+    asked[feature] = on;
+    return 0;
+}
+
+/* Everything that was asked for by name is there, or the first that is not is an error. */
+static int check_asked(const struct cpu_features *f, const bool asked[FEATURE_COUNT], struct error *err)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(needs); i++) {
+        const char *name = places[needs[i].feature].name, *foundation = places[needs[i].needs].name;
+        if (asked[needs[i].feature] && !cpu_has_feature(f, needs[i].needs))
+            return error_set(err, -EINVAL, "-cpu: %s needs %s; add +%s", name, foundation, foundation);
+    }
     return 0;
 }
 
 int cpu_model_parse(const char *text, struct cpu_features *features, struct error *err)
 {
     struct cpu_features host;
+    bool asked[FEATURE_COUNT] = {false};
     size_t length = strcspn(text, ",");
     unsigned i = 0;
     while (i < ARRAY_LEN(models) && !(strlen(models[i].name) == length && !memcmp(models[i].name, text, length)))
@@ -366,11 +376,11 @@ int cpu_model_parse(const char *text, struct cpu_features *features, struct erro
     for (text += length; *text; text += length) {
         text++; /* the comma */
         length = strcspn(text, ",");
-        int result = apply_item(features, &host, text, length, err);
+        int result = apply_item(features, &host, text, length, asked, err);
         if (result)
             return result;
     }
     drop_impossible(features, &host);
     extend_leaves(features);
-    return 0;
+    return check_asked(features, asked, err);
 }
