@@ -122,14 +122,28 @@ static inline void fill_gdt(struct bench *b)
     set_gdt(b, SEL_DATA1, make_descriptor(0, 0xfffff, 0xb2, 0xc));
 }
 
+/* Outside RAM there is nothing. */
+static inline uint64_t nothing_read(void *machine, gpa_t at, unsigned size)
+{
+    (void)machine, (void)at, (void)size;
+    return ~0ull;
+}
+
+static inline void nothing_written(void *machine, gpa_t at, uint64_t value, unsigned size)
+{
+    (void)machine, (void)at, (void)value, (void)size;
+}
+
 static inline struct bench *bench_real(void)
 {
+    static const struct vcpu_wires wires = {.mmio_read = nothing_read, .mmio_write = nothing_written};
     struct bench *b = aligned_alloc(64, (sizeof(*b) + 63) & ~63ull);
     struct error err;
     memset(b, 0, sizeof(*b));
     cr_assert_eq(space_init(&b->space, 2 << 20, &err), 0, "%s", err.text);
     cr_assert_eq(space_add(&b->space, 0, 2 << 20, false, "ram", &b->ram, &err), 0);
     b->vcpu.space = &b->space;
+    b->vcpu.wires = &wires;
     b->vcpu.features = (struct cpu_features){.vendor = VENDOR_INTEL, .family = 6, .model = 0x9e, .stepping = 10};
     vcpu_reset(&b->vcpu, false);
     b->vcpu.idtr = (struct table_register){.limit = 0x3ff};
