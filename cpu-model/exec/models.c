@@ -129,8 +129,7 @@ static void feature_set(struct cpu_features *f, unsigned feature, bool on)
         f->word[places[feature].word] &= ~bit;
 }
 
-/* --- the host -------------------------------------------------------------------------------------------------------
- */
+/* --- the host ----------------------------------------------------------------------------------------------------- */
 
 static void host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
@@ -177,8 +176,7 @@ static void host_features(struct cpu_features *f)
         feature_set(f, FEATURE_XSAVEERPTR, true);
 }
 
-/* --- models
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- models ------------------------------------------------------------------------------------------------------- */
 
 /* X(feature): what each model adds to the one before. */
 #define FEATURES_486(X) X(FPU) X(VME) X(PSE)
@@ -186,8 +184,9 @@ static void host_features(struct cpu_features *f)
     FEATURES_486(X)                                                                                                    \
     X(DE)                                                                                                              \
     X(TSC)                                                                                                             \
-    X(MSR) X(PAE) X(MCE) X(CX8) X(APIC) X(SEP) X(MTRR) X(PGE) X(MCA) X(CMOV) X(PAT) X(PSE36) X(MMX) X(FXSR) X(SSE)     \
-        X(HYPERVISOR)
+    X(MSR)                                                                                                             \
+    X(PAE)                                                                                                             \
+    X(MCE) X(CX8) X(APIC) X(SEP) X(MTRR) X(PGE) X(MCA) X(CMOV) X(PAT) X(PSE36) X(MMX) X(FXSR) X(SSE) X(HYPERVISOR)
 #define FEATURES_QEMU64(X)                                                                                             \
     FEATURES_PENTIUM3(X)                                                                                               \
     X(CLFLUSH) X(SSE2) X(SSE3) X(CX16) X(LM) X(SYSCALL) X(NX) X(LAHF_LM)
@@ -280,8 +279,7 @@ static void extend_leaves(struct cpu_features *f)
         f->max_extended_leaf = extended;
 }
 
-/* --- the command line
- * --------------------------------------------------------------------------------------------------- */
+/* --- the command line --------------------------------------------------------------------------------------------- */
 
 /* Equal but for '_', '-' and '.', which QEMU's names mix. */
 static bool same_name(const char *name, const char *text, size_t length)

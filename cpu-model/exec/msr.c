@@ -177,8 +177,7 @@ static bool write_apic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     return vcpu->wires->apic_msr_write(vcpu->wires->machine, msr, value) == 0;
 }
 
-/* --- memory types: kept for the guest; the host's caches are coherent whatever they say ----------------------------
- */
+/* --- memory types: kept for the guest; the host's caches are coherent whatever they say --------------------------- */
 
 static bool memory_type_valid(unsigned type, bool pat)
 {
@@ -258,8 +257,7 @@ static bool write_mtrr_fixed(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     return true;
 }
 
-/* --- machine check: the banks exist and never report ----------------------------------------------------------------
- */
+/* --- machine check: the banks exist and never report -------------------------------------------------------------- */
 
 static bool read_mcg_cap(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -281,8 +279,7 @@ static bool read_p5_mc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     return read_zero(vcpu, msr, value);
 }
 
-/* --- Intel ---------------------------------------------------------------------------------------------------------
- */
+/* --- Intel -------------------------------------------------------------------------------------------------------- */
 
 /* Write 0, execute CPUID, read the revision: the write has nothing to do. */
 static bool write_microcode_rev(struct vcpu *vcpu, uint32_t msr, uint64_t value)
@@ -322,8 +319,7 @@ static bool write_misc_enable(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     return true;
 }
 
-/* --- AMD ------------------------------------------------------------------------------------------------------------
- */
+/* --- AMD ---------------------------------------------------------------------------------------------------------- */
 
 enum {
     HWCR_TLB_CACHE_DISABLE = 1 << 3,
@@ -373,8 +369,7 @@ static bool write_de_cfg(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     return (value & ~BIT(1)) == 0;
 }
 
-/* --- the table
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------------------------------- */
 
 #define STORED(field) offsetof(struct vcpu, field)
 

@@ -67,8 +67,7 @@ static unsigned vex_length(const struct insn *insn)
     return insn->vex_byte >> 2 & 1 ? YMM_SIZE : XMM_SIZE;
 }
 
-/* --- stores of selected elements
- * ---------------------------------------------------------------------------------------- */
+/* --- stores of selected elements ---------------------------------------------------------------------------------- */
 
 /* Probes, then writes the selected elements of `data` at segment:offset, offset wrapping at the address size. */
 static bool masked_store(struct vcpu *vcpu, const struct insn *insn, unsigned segment, uint64_t offset,
@@ -168,8 +167,7 @@ enum exec_result exec_vmaskmov(struct vcpu *vcpu, const struct insn *insn)
     return EXEC_NEXT;
 }
 
-/* --- gathers
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- gathers ------------------------------------------------------------------------------------------------------ */
 
 /* Index register and scale of a VSIB byte, which the general decoding of addresses does not cover. */
 static void vsib(const struct insn *insn, unsigned *index, unsigned *shift)
@@ -227,9 +225,7 @@ enum exec_result exec_vgather(struct vcpu *vcpu, const struct insn *insn)
     return result;
 }
 
-/* --- MXCSR
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- MXCSR -------------------------------------------------------------------------------------------------------- */
 
 enum exec_result exec_ldmxcsr(struct vcpu *vcpu, const struct insn *insn)
 {

@@ -75,8 +75,7 @@ static unsigned vector_registers(const struct insn *insn)
     return insn->code_size == 8 ? 16 : 8;
 }
 
-/* --- the x87 part: two forms of pointers
- * ------------------------------------------------------------------------------ */
+/* --- the x87 part: two forms of pointers -------------------------------------------------------------------------- */
 
 static bool pointers64(const struct insn *insn)
 {
@@ -120,8 +119,7 @@ static void mxcsr_to_image(const struct vcpu *vcpu, uint8_t *image)
     memcpy(image + AREA_MXCSR_MASK, &mask, 4);
 }
 
-/* --- where and whether
- * ------------------------------------------------------------------------------------------------- */
+/* --- where and whether -------------------------------------------------------------------------------------------- */
 
 /* The operand's linear address after the segment and alignment checks. */
 static bool save_area(struct vcpu *vcpu, const struct insn *insn, unsigned size, unsigned alignment, enum access access,
@@ -156,8 +154,7 @@ static bool write_ranges(struct vcpu *vcpu, lin_t at, const uint8_t *image, cons
     return true;
 }
 
-/* --- FXSAVE, FXRSTOR
- * ----------------------------------------------------------------------------------------------------- */
+/* --- FXSAVE, FXRSTOR ---------------------------------------------------------------------------------------------- */
 
 enum exec_result exec_fxsave(struct vcpu *vcpu, const struct insn *insn)
 {
@@ -195,8 +192,7 @@ enum exec_result exec_fxrstor(struct vcpu *vcpu, const struct insn *insn)
     return EXEC_NEXT;
 }
 
-/* --- XSAVE and its variants
- * ------------------------------------------------------------------------------------------------ */
+/* --- XSAVE and its variants --------------------------------------------------------------------------------------- */
 
 /* #UD and #NM of the whole family. */
 static bool xsave_allowed(struct vcpu *vcpu)
@@ -340,9 +336,7 @@ enum exec_result exec_xrstor(struct vcpu *vcpu, const struct insn *insn)
     return EXEC_NEXT;
 }
 
-/* --- XCR0
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- XCR0 --------------------------------------------------------------------------------------------------------- */
 
 enum exec_result exec_xgetbv(struct vcpu *vcpu, const struct insn *insn)
 {

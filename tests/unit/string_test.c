@@ -59,8 +59,7 @@ static void set_string(struct bench *b, uint8_t opcode, unsigned size, char rep,
     insn->length = 1;
 }
 
-/* --- random cases against the host
- * ------------------------------------------------------------------------------------ */
+/* --- random cases against the host -------------------------------------------------------------------------------- */
 
 enum string_kind { MOVS, CMPS, STOS, LODS, SCAS, STRING_KINDS };
 
@@ -211,8 +210,7 @@ Test(string, as_the_host_does_it)
     bench_free(b);
 }
 
-/* --- what stops them
- * ----------------------------------------------------------------------------------------------------- */
+/* --- what stops them ---------------------------------------------------------------------------------------------- */
 
 Test(string, a_fault_leaves_the_registers_at_its_element)
 {
@@ -380,8 +378,7 @@ Test(string, stores_to_code_pages_are_announced)
     bench_free(b);
 }
 
-/* --- INS, OUTS, XLAT
- * -------------------------------------------------------------------------------------------------------- */
+/* --- INS, OUTS, XLAT ---------------------------------------------------------------------------------------------- */
 
 Test(string, ins_does_not_lose_data_to_a_fault)
 {
