@@ -116,76 +116,71 @@ static void store_scratch(struct translation_job *job, const struct scratch *scr
             emit_write_gpr(job, scratch->guest[i], scratch_host[i]);
 }
 
-/*
- * Brings the looked-up operand [address + rcx] into a form that leaves the scratch registers that the instruction
- * needs. False: impossible.
- */
-static bool fold_operand(struct translation_job *job, const struct address *address, struct scratch *scratch,
-                         struct host_operands *host, uint32_t site)
-{
-    const struct insn *insn = &job->insn;
-    struct emitter *e = &job->e;
-    unsigned needed = (scratch->guest[0] != HOST_NONE) + (scratch->guest[1] != HOST_NONE);
-    bool t_free = address->base != HOST_T;
+/* How the looked-up operand [address + rcx] is brought into a form that leaves the scratch registers the instruction
+ * needs. */
+enum fold {
+    FOLD_NONE, /* used as it is */
+    FOLD_RCX,  /* [rcx]: everything stays below register 8 */
+    FOLD_T,    /* [t]: rcx is free for a count or a register */
+    FOLD_IMPOSSIBLE,
+};
 
-    *host = (struct host_operands){.base = address->base, .index = HOST_RCX, .disp = address->disp};
-    if (insn_no_rex(insn)) { /* [rcx], everything else below 8 */
-        if (needed)
-            return false;
-        e_lea(e, true, HOST_RCX, address->base, HOST_RCX, 1, address->disp);
-        *host = (struct host_operands){.base = HOST_RCX, .index = HOST_NONE};
-    } else if (scratch->guest[0] != HOST_NONE) { /* guest RCX as a count, or a register while t holds the address */
-        if (needed > 1)
-            return false;
-        e_lea(e, true, HOST_T, address->base, HOST_RCX, 1, address->disp);
-        *host = (struct host_operands){.base = HOST_T, .index = HOST_NONE};
-    } else if (needed && !t_free) {
-        return false;
-    } else {
-        return true;
-    }
+static enum fold choose_fold(const struct insn *insn, const struct scratch *scratch, bool t_free)
+{
+    unsigned needed = (scratch->guest[0] != HOST_NONE) + (scratch->guest[1] != HOST_NONE);
+    if (insn_no_rex(insn))
+        return needed ? FOLD_IMPOSSIBLE : FOLD_RCX;
+    if (scratch->guest[0] != HOST_NONE)
+        return needed > 1 ? FOLD_IMPOSSIBLE : FOLD_T;
+    return needed && !t_free ? FOLD_IMPOSSIBLE : FOLD_NONE;
+}
+
+static void emit_fold(struct translation_job *job, enum fold fold, const struct address *address,
+                      struct host_operands *host, uint32_t site)
+{
+    unsigned to = fold == FOLD_RCX ? HOST_RCX : HOST_T;
+    host->base = address->base;
+    host->index = HOST_RCX;
+    host->disp = address->disp;
+    if (fold == FOLD_NONE)
+        return;
+    e_lea(&job->e, true, to, address->base, HOST_RCX, 1, address->disp);
+    host->base = (uint8_t)to;
+    host->index = HOST_NONE;
+    host->disp = 0;
     job->bt->cache.sites[site].folded = true;
-    return true;
+}
+
+/* Is the operand [base + disp] with the base in a host register, so that t stays free? */
+static bool leaves_t_free(const struct insn *insn)
+{
+    return insn->code_size == 8 && insn->mem.index == REG_NONE && insn->mem.base < 16 &&
+           host_of[insn->mem.base] != HOST_NONE && insn->address_size == 8 && insn->mem.segment != SEG_FS &&
+           insn->mem.segment != SEG_GS;
 }
 
 static void emit_with_memory(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
-    struct host_operands host, fields = {0};
+    struct host_operands host = {0};
     struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}};
-    struct emitter before = job->e;
-    unsigned stubs_before = job->stub_count;
     struct address address;
+    bool t_free = leaves_t_free(insn), store = insn->mem.access & MEM_WRITE;
 
     if (wants_rcx(insn))
         scratch.guest[0] = REG_RCX;
-    /* Registers that need a scratch register take t while it is free, else rcx. */
-    bool simple = insn->code_size == 8 && insn->mem.index == REG_NONE && insn->mem.base < 16 &&
-                  host_of[insn->mem.base] != HOST_NONE && insn->address_size == 8 && insn->mem.segment != SEG_FS &&
-                  insn->mem.segment != SEG_GS;
-    scratch.busy[simple ? 0 : 1] = true;
-    if (!size_usable(insn->mem.size) || !place_fields(insn, &scratch, &fields) || !emit_address(job, &address)) {
-        job->e = before;
+    scratch.busy[t_free ? 0 : 1] = true;
+    bool placed = size_usable(insn->mem.size) && place_fields(insn, &scratch, &host);
+    enum fold fold = choose_fold(insn, &scratch, t_free);
+    /* Decided before anything is emitted: what is emitted stays. */
+    if (!placed || fold == FOLD_IMPOSSIBLE || !emit_address(job, &address)) {
         emit_interp(job);
         return;
     }
-    uint32_t first = job->bt->cache.site_count;
-    bool store = insn->mem.access & MEM_WRITE;
     uint32_t site =
         emit_lookup(job, &address, insn->mem.size, store ? ACCESS_WRITE : ACCESS_READ, insists_on_alignment(insn));
-    if (!fold_operand(job, &address, &scratch, &host, site)) { /* rare: give the whole instruction to the interpreter */
-        job->e = before;
-        job->stub_count = stubs_before;
-        if (job->near_first > stubs_before)
-            job->near_first = stubs_before;
-        job->bt->cache.site_count = first;
-        job->sp_aligned = false;
-        emit_interp(job);
-        return;
-    }
-    host.reg = fields.reg;
-    host.rm = fields.rm;
-    host.vvvv = fields.vvvv;
+    emit_room(job, 60);
+    emit_fold(job, fold, &address, &host, site);
     load_scratch(job, &scratch);
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
     job->e.at += insn_reencode(job->e.at, insn, &host);

@@ -10,6 +10,7 @@
 #include "cpu-model/exec/decode.h"
 #include "cpu-model/exec/interp.h"
 #include "cpu-model/exec/memory.h"
+#include "cpu-model/exec/rules.h"
 #include "cpu-model/state/vector.h"
 
 bool vector_check(struct vcpu *vcpu, enum vector_use use)
@@ -134,4 +135,11 @@ enum exec_result exec_native(struct vcpu *vcpu, const struct insn *insn)
     if (store)
         space_written(vcpu->space, host, size);
     return run_thunk(vcpu, insn, host - adjust);
+}
+
+/* LEA: the offset itself; no memory is touched, no segment checked. */
+enum exec_result exec_lea(struct vcpu *vcpu, const struct insn *insn)
+{
+    reg_write(vcpu, insn->reg, insn->operand_size, insn_offset(vcpu, insn));
+    return EXEC_NEXT;
 }
