@@ -1,7 +1,8 @@
 /*
  * Host exceptions taken by generated code: one process-wide handler that asks the regions of the faulting thread.
  *
- * Invariant: an exception outside every region is a defect of ours and kills the process with its default action.
+ * Invariant: an exception outside every region is a defect of ours and goes to whoever handled the signal before (the
+ * terminal is restored there), by default to the end of the process.
  * @signal-safe throughout.
  */
 #include "cpu-model/exec/trap.h"
@@ -16,6 +17,7 @@ enum { TRAP_REGIONS = 4, TRAP_STACK = 64 * 1024 };
 
 static __thread struct trap_region regions[TRAP_REGIONS];
 static __thread void *trap_stack;
+static struct sigaction previous[NSIG];
 
 static void on_signal(int signal_number, siginfo_t *info, void *ucontext)
 {
@@ -26,7 +28,7 @@ static void on_signal(int signal_number, siginfo_t *info, void *ucontext)
         if (pc >= regions[i].start && pc < regions[i].end &&
             regions[i].handle(regions[i].context, (int)regs[REG_TRAPNO], ucontext))
             return;
-    signal(signal_number, SIG_DFL);
+    sigaction(signal_number, &previous[signal_number], NULL); /* the instruction faults again */
 }
 
 int trap_install(struct error *err)
@@ -34,9 +36,13 @@ int trap_install(struct error *err)
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigfillset(&action.sa_mask);
-    for (unsigned i = 0; i < ARRAY_LEN(signals); i++)
-        if (sigaction(signals[i], &action, NULL))
+    for (unsigned i = 0; i < ARRAY_LEN(signals); i++) {
+        struct sigaction old;
+        if (sigaction(signals[i], &action, &old))
             return error_set(err, -errno, "cannot install a signal handler: %s", strerror(errno));
+        if (old.sa_sigaction != on_signal) /* a second machine in this process */
+            previous[signals[i]] = old;
+    }
     return 0;
 }
 

@@ -1,0 +1,506 @@
+/*
+ * The machine's life cycle: creation, boot, the main thread's loop, pause, reset and the end. See machine.h.
+ *
+ * Invariants: guest memory, chips and vCPU are set up by machine_boot_locked() alone, at power-up and at every reset,
+ * while the vCPU does not run. The machine ends by `exiting`, which everybody may set and only machine_run() acts upon.
+ *
+ * Threads: functions named *_locked are called with the lock held, on any thread.
+ */
+#include "devices/machine/machine_int.h"
+
+#include "cpu-model/base/log.h"
+#include "cpu-model/exec/exec.h"
+#include "devices/machine/acpi_tables.h"
+#include "devices/machine/signals.h"
+#include "devices/machine/terminal.h"
+#include "softmmu/mmu.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 1000 };
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t host_ns(void *context)
+{
+    struct timespec now;
+    (void)context;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Host time of the earliest timer. */
+static uint64_t next_deadline(const struct machine *m)
+{
+    uint64_t deadline = vclock_next_deadline(&m->clock);
+    if (deadline == VCLOCK_NEVER || m->clock.stopped || __builtin_add_overflow(deadline, m->clock.offset, &deadline))
+        return EVENT_LOOP_NEVER;
+    return deadline;
+}
+
+static void on_deadline_moved(void *context)
+{
+    struct machine *m = context;
+    uint64_t deadline = next_deadline(m);
+    if (deadline < m->loop.armed)
+        event_loop_set_timer(&m->loop, deadline);
+}
+
+static uint64_t on_tsc_now(void *context)
+{
+    return vcpu_tsc(((struct machine *)context)->vcpu);
+}
+
+static int64_t rtc_epoch(const struct machine_options *options)
+{
+    time_t now = time(NULL);
+    struct tm local;
+
+    if (options->rtc_base == RTC_DATE)
+        return options->rtc_epoch;
+    if (options->rtc_base == RTC_LOCALTIME && localtime_r(&now, &local))
+        return timegm(&local);
+    return now;
+}
+
+/* --- what the board asks for -------------------------------------------------------------------------------------- */
+
+static void on_interrupt(void *context)
+{
+    struct machine *m = context;
+    __atomic_store_n(&m->interrupt_maybe, true, __ATOMIC_RELEASE);
+    machine_kick(m, EVENT_INTR);
+}
+
+static void on_cpu_event(void *context, uint32_t events, uint8_t sipi_vector)
+{
+    struct machine *m = context;
+    if (events & EVENT_SIPI)
+        m->vcpu->sipi_vector = sipi_vector;
+    machine_kick(m, events);
+}
+
+/* Inside a port write of the vCPU's own, or while it does not run. */
+static void on_a20(void *context, bool open)
+{
+    struct machine *m = context;
+    if (m->vcpu->a20_masked == !open)
+        return;
+    m->vcpu->a20_masked = !open;
+    machine_kick(m, EVENT_FLUSH);
+}
+
+void machine_quit_locked(struct machine *m, int status)
+{
+    if (m->exiting)
+        return;
+    m->exiting = true;
+    m->status = status;
+    pthread_cond_broadcast(&m->changed);
+    machine_kick(m, EVENT_STOP);
+    event_loop_wake(&m->loop);
+}
+
+void machine_pause_locked(struct machine *m)
+{
+    if (m->paused)
+        return;
+    m->paused = true;
+    machine_kick(m, EVENT_STOP);
+}
+
+void machine_guest_reset_locked(struct machine *m)
+{
+    if (m->options.no_reboot) {
+        machine_quit_locked(m, 0);
+        return;
+    }
+    m->reset_wanted = true;
+    machine_kick(m, EVENT_RESET);
+}
+
+static void on_reset(void *context)
+{
+    machine_guest_reset_locked(context);
+}
+
+static void on_power_off(void *context)
+{
+    struct machine *m = context;
+    if (m->options.no_shutdown)
+        machine_pause_locked(m);
+    else
+        machine_quit_locked(m, 0);
+}
+
+static void on_exit_status(void *context, int status)
+{
+    machine_quit_locked(context, status);
+}
+
+/* --- control keys and signals ------------------------------------------------------------------------------------- */
+
+static void on_key(void *context, char key)
+{
+    static const char help[] = "\r\n"
+                               "Ctrl-a x       end the machine\r\n"
+                               "Ctrl-a b       send a break on the serial line\r\n"
+                               "Ctrl-a h       this help\r\n"
+                               "Ctrl-a Ctrl-a  send Ctrl-a\r\n";
+    static const char no_monitor[] = "\r\nring3: there is no monitor yet (Ctrl-a h lists the keys)\r\n";
+    struct machine *m = context;
+    const char *text = NULL;
+
+    switch (key) {
+    case 'x':
+        machine_quit_locked(m, 0);
+        break;
+    case 'b':
+        if (m->pc.config.serial_present[0])
+            ns16550_receive_break(&m->pc.serial[0]);
+        break;
+    case 'c':
+        text = no_monitor;
+        break;
+    case 'h':
+    case '?':
+        text = help;
+        break;
+    }
+    for (unsigned i = 0; text && i < MACHINE_SERIALS; i++)
+        if (m->serial[i] && m->serial[i]->keys)
+            chardev_send(&m->serial[i]->chardev, (const uint8_t *)text, strlen(text));
+}
+
+static void on_signal(void *context, short events)
+{
+    struct machine *m = context;
+    int number;
+    (void)events;
+
+    while ((number = signals_next(m->signals.fd))) {
+        if (number == SIGNALS_CONTINUED)
+            terminal_continued();
+        else
+            machine_quit_locked(m, 128 + number);
+    }
+}
+
+static int watch_signals(struct machine *m, struct error *err)
+{
+    int fd = signals_open();
+    if (fd < 0)
+        return error_set(err, fd, "cannot watch signals: %s", strerror(-fd));
+    m->signals = (struct event_source){.fd = fd, .events = POLLIN, .ready = on_signal, .context = m};
+    int r = event_loop_add(&m->loop, &m->signals);
+    return r ? error_set(err, r, "cannot watch signals: %s", strerror(-r)) : 0;
+}
+
+/* --- creation ----------------------------------------------------------------------------------------------------- */
+
+static int create_stream(struct machine *m, struct stream **stream, const char *option, const char *where,
+                         struct error *err)
+{
+    const struct stream_config config = {.loop = &m->loop, .clock = &m->clock, .context = m, .key = on_key};
+    char notice[160];
+
+    bool standard = !strcmp(where, "stdio") || !strcmp(where, "mon:stdio");
+    if (standard && m->uses_terminal)
+        return error_set(err, -EBUSY, "%s %s: standard input and output are used already; choose another place", option,
+                         where);
+    int r = stream_create(stream, option, where, &config, notice, sizeof(notice), err);
+    if (r)
+        return r;
+    if (standard) {
+        m->uses_terminal = true;
+        m->terminal_keys = where[0] == 'm';
+    }
+    if (notice[0]) {
+        size_t used = strlen(m->notices);
+        snprintf(m->notices + used, sizeof(m->notices) - used, "ring3: %s (%s)\n", notice, option);
+    }
+    return 0;
+}
+
+static int create_streams(struct machine *m, struct pc_config *config, struct error *err)
+{
+    const struct machine_options *o = &m->options;
+    int r = 0;
+
+    if (o->debugcon) {
+        r = create_stream(m, &m->debugcon, "-debugcon", o->debugcon, err);
+        config->debugcon_present = strcmp(o->debugcon, "none");
+        config->debugcon = m->debugcon ? &m->debugcon->chardev : NULL;
+    }
+    for (unsigned i = 0; i < MACHINE_SERIALS && !r; i++) {
+        const char *where = o->serial[i];
+        if (!where && i == 0)
+            where = o->headless && !o->nographic ? "null" : m->uses_terminal ? "null" : "mon:stdio";
+        if (!where)
+            continue;
+        r = create_stream(m, &m->serial[i], "-serial", where, err);
+        config->serial_present[i] = strcmp(where, "none");
+        config->serial[i] = m->serial[i] ? &m->serial[i]->chardev : NULL;
+    }
+    return r;
+}
+
+static int create_parts(struct machine *m, struct error *err)
+{
+    const struct machine_options *o = &m->options;
+
+    int r = event_loop_init(&m->loop, err);
+    if (r)
+        return r;
+    m->loop_created = true;
+    vclock_init(&m->clock, host_ns, NULL);
+    m->clock.deadline_moved = on_deadline_moved;
+    m->clock.deadline_context = m;
+    bus_init(&m->io, "I/O ports");
+    bus_init(&m->mmio, "memory-mapped I/O");
+    r = space_init(&m->space, o->ram_bytes, err);
+    if (r)
+        return r;
+    m->space_created = true;
+
+    struct pc_config config = {
+        .clock = &m->clock,
+        .io = &m->io,
+        .mmio = &m->mmio,
+        .space = &m->space,
+        .ram_bytes = o->ram_bytes,
+        .debug_exit = o->debug_exit,
+        .debug_exit_base = o->debug_exit_base,
+        .debug_exit_size = o->debug_exit_size,
+        .rtc_epoch = rtc_epoch(o),
+        .phys_bits = MMU_PHYS_BITS,
+        .context = m,
+        .interrupt = on_interrupt,
+        .cpu_event = on_cpu_event,
+        .a20 = on_a20,
+        .reset = on_reset,
+        .power_off = on_power_off,
+        .exit = on_exit_status,
+        .tsc_now = on_tsc_now,
+    };
+    r = create_streams(m, &config, err);
+    if (!r && m->uses_terminal)
+        terminal_guard(); /* before the engine's handlers */
+    if (!r)
+        r = machine_create_vcpu(m, err);
+    if (r)
+        return r;
+    config.x2apic = cpu_has(&m->vcpu->features, X2APIC);
+    config.tsc_deadline = cpu_has(&m->vcpu->features, TSC_DEADLINE);
+    config.tsc_hz = m->vcpu->tsc_hz;
+    m->pc_created = true;
+    return pc_create(&m->pc, &config, err);
+}
+
+int machine_boot_locked(struct machine *m, struct error *err)
+{
+    const struct load_request request = {
+        .kernel = m->options.kernel,
+        .initrd = m->options.initrd,
+        .append = m->options.append,
+        .space = &m->space,
+        .map = &m->pc.map,
+        .rsdp = ACPI_RSDP_ADDRESS,
+    };
+
+    pc_reset(&m->pc);
+    vcpu_reset(m->vcpu, false);
+    pc_firmware_setup(&m->pc);
+    pc_firmware_mtrrs(m->vcpu);
+    int r = load_kernel(&request, &m->entry, err);
+    if (r)
+        return r;
+    load_enter(m->vcpu, &m->entry);
+    mmu_mode_changed(m->vcpu);
+    /* Whatever was asked of the processor before concerned the old run. */
+    __atomic_and_fetch(&m->vcpu->events, (uint32_t)(EVENT_STOP | EVENT_RESET), __ATOMIC_SEQ_CST);
+    on_interrupt(m);
+    return 0;
+}
+
+struct machine *machine_create(const struct machine_options *options, struct error *err)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+    if (!m) {
+        error_set(err, -ENOMEM, "no memory for a machine");
+        return NULL;
+    }
+    m->options = *options;
+    m->signals.fd = -1;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->changed, NULL);
+    pthread_mutex_lock(&m->lock);
+    int r = create_parts(m, err);
+    if (!r)
+        r = machine_boot_locked(m, err);
+    pthread_mutex_unlock(&m->lock);
+    if (!r)
+        return m;
+    machine_destroy(m);
+    return NULL;
+}
+
+void machine_destroy(struct machine *m)
+{
+    if (!m)
+        return;
+    if (m->pc_created)
+        pc_destroy(&m->pc);
+    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
+        stream_destroy(m->serial[i]);
+    stream_destroy(m->debugcon);
+    machine_destroy_vcpu(m);
+    if (m->space_created)
+        space_destroy(&m->space);
+    bus_destroy(&m->io);
+    bus_destroy(&m->mmio);
+    if (m->signals.fd >= 0)
+        close(m->signals.fd);
+    if (m->loop_created)
+        event_loop_destroy(&m->loop);
+    pthread_cond_destroy(&m->changed);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------ */
+
+static void resume_time_locked(struct machine *m)
+{
+    m->vcpu->tsc_offset = m->paused_tsc - __builtin_ia32_rdtsc();
+    vclock_continue(&m->clock);
+    event_loop_set_timer(&m->loop, next_deadline(m));
+}
+
+static void stop_time_locked(struct machine *m)
+{
+    vclock_stop(&m->clock);
+    m->paused_tsc = vcpu_tsc(m->vcpu);
+}
+
+/* The loop proper. Time stands still exactly while the machine is paused. */
+static void loop_locked(struct machine *m)
+{
+    while (!m->exiting) {
+        if (m->paused && m->vcpu_parked && !m->clock.stopped) {
+            stop_time_locked(m);
+            for (unsigned i = 0; i < MACHINE_SERIALS; i++)
+                stream_drain(m->serial[i], 0);
+            stream_drain(m->debugcon, 0);
+        }
+        event_loop_set_timer(&m->loop, next_deadline(m));
+        event_loop_wait(&m->loop, &m->lock);
+        vclock_run(&m->clock);
+    }
+}
+
+static void end_locked(struct machine *m)
+{
+    char text[2048];
+
+    pthread_mutex_unlock(&m->lock);
+    machine_join_vcpu(m);
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
+        stream_drain(m->serial[i], DRAIN_MS);
+    stream_drain(m->debugcon, DRAIN_MS);
+    terminal_leave();
+    if (log_mask & LOG_JIT) {
+        m->engine->report(m->vcpu, text, sizeof(text));
+        log_write("%s", text);
+    }
+}
+
+int machine_run(struct machine *m)
+{
+    struct error err;
+
+    pthread_mutex_lock(&m->lock);
+    if (m->notices[0])
+        fputs(m->notices, stderr);
+    m->paused = m->options.start_stopped;
+    int r = watch_signals(m, &err);
+    if (!r)
+        r = machine_start_vcpu(m, &err);
+    if (r) {
+        snprintf(m->report, sizeof(m->report), "%s", err.text);
+        pthread_mutex_unlock(&m->lock);
+        return 1;
+    }
+    if (m->uses_terminal)
+        terminal_enter(m->terminal_keys);
+    m->vcpu->tsc_offset = 0 - __builtin_ia32_rdtsc(); /* the guest's TSC starts at 0, now */
+    loop_locked(m);
+    end_locked(m);
+    int status = m->status;
+    pthread_mutex_unlock(&m->lock);
+    return status;
+}
+
+void machine_quit(struct machine *m, int status)
+{
+    pthread_mutex_lock(&m->lock);
+    machine_quit_locked(m, status);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void machine_pause(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    machine_pause_locked(m);
+    while (!m->vcpu_parked && !m->exiting)
+        pthread_cond_wait(&m->changed, &m->lock);
+    event_loop_wake(&m->loop); /* it stops the clock */
+    pthread_mutex_unlock(&m->lock);
+}
+
+void machine_continue(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    if (m->paused) {
+        if (m->clock.stopped)
+            resume_time_locked(m);
+        m->paused = false;
+        pthread_cond_broadcast(&m->changed);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void machine_reset(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->reset_wanted = true;
+    machine_kick(m, EVENT_RESET);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void machine_power_button(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    acpi_pm_press_power_button(&m->pc.pm);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void machine_serial_input(struct machine *m, unsigned port, uint8_t byte)
+{
+    pthread_mutex_lock(&m->lock);
+    if (port < MACHINE_SERIALS && m->serial[port])
+        stream_inject(m->serial[port], byte);
+    pthread_mutex_unlock(&m->lock);
+}
+
+const char *machine_report(const struct machine *m)
+{
+    return m->report;
+}

@@ -1,0 +1,99 @@
+/*
+ * The command: options in, a machine run, its exit status out. All that is printed for the user is printed here.
+ */
+#include "cpu-model/base/log.h"
+#include "cpu-model/exec/exec.h"
+#include "devices/machine/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int fail(const char *text)
+{
+    fprintf(stderr, "ring3: %s\n", text);
+    return 1;
+}
+
+static void print_cpus(void)
+{
+    printf("CPU models; add or remove features as in -cpu max,-avx2:\n");
+    for (unsigned i = 0; cpu_model_names[i]; i++)
+        printf("  %s\n", cpu_model_names[i]);
+    printf("Features:\n ");
+#define X(symbol, word, bit, name) printf(" %s", name);
+    CPU_FEATURES(X)
+#undef X
+    printf("\n");
+}
+
+static void print_log_items(void)
+{
+    printf("Log items for -d, separated by commas:\n");
+#define X(name, symbol, help) printf("  %-14s %s\n", name, help);
+    LOG_ITEMS(X)
+#undef X
+}
+
+static void print_answer(enum options_action action)
+{
+    switch (action) {
+    case OPTIONS_HELP:
+        options_print_help(stdout);
+        break;
+    case OPTIONS_VERSION:
+        printf("ring3 version " RING3_VERSION "\n");
+        break;
+    case OPTIONS_CPU_HELP:
+        print_cpus();
+        break;
+    case OPTIONS_ACCEL_HELP:
+        printf("Engines:\n  bt      translates guest code to host code (default)\n"
+               "  interp  interprets one instruction at a time\n");
+        break;
+    case OPTIONS_MACHINE_HELP:
+        printf("Machines:\n  pc      a PC with APICs and ACPI (default)\n");
+        break;
+    case OPTIONS_LOG_HELP:
+        print_log_items();
+        break;
+    case OPTIONS_RUN:
+        break;
+    }
+}
+
+static int start_log(const struct machine_options *options, struct error *err)
+{
+    const char *bad;
+
+    if (options->log_items && log_enable(options->log_items, &bad))
+        return error_set(err, -EINVAL, "-d %s: unknown item '%.*s'; -d help lists them", options->log_items,
+                         (int)strcspn(bad, ","), bad);
+    int r = options->log_file ? log_open(options->log_file) : 0;
+    if (r)
+        return error_set(err, r, "-D %s: %s; check the path and its permissions", options->log_file, strerror(-r));
+    return 0;
+}
+
+int main(int argc, char *argv[])
+{
+    struct machine_options options;
+    struct error err;
+
+    if (options_parse(argc, argv, &options, &err))
+        return fail(err.text);
+    if (options.action != OPTIONS_RUN) {
+        print_answer(options.action);
+        return fflush(stdout) ? fail("cannot write to standard output") : 0;
+    }
+    if (start_log(&options, &err))
+        return fail(err.text);
+    struct machine *machine = machine_create(&options, &err);
+    if (!machine)
+        return fail(err.text);
+    int status = machine_run(machine);
+    if (machine_report(machine)[0])
+        fail(machine_report(machine));
+    machine_destroy(machine);
+    return status;
+}

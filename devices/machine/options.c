@@ -1,0 +1,389 @@
+/*
+ * The command line: a table of options, each with the function that takes its argument. See options.h.
+ *
+ * Invariant: whatever is wrong is said in one line that names the argument and how to mend it; nothing is printed here.
+ */
+#include "devices/machine/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define INVALID(...) error_set(err, -EINVAL, __VA_ARGS__)
+
+/* A number with an optional K, M, G or T; without one it counts `unit` bytes. */
+static int parse_size(const char *text, uint64_t unit, uint64_t *size)
+{
+    static const char suffixes[] = "KMGT";
+    char *end;
+
+    if (!isdigit((unsigned char)text[0]))
+        return -EINVAL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno)
+        return -EINVAL;
+    if (*end && *end != 'B' && *end != 'b') {
+        const char *suffix = strchr(suffixes, toupper((unsigned char)*end));
+        if (!suffix)
+            return -EINVAL;
+        unit = 1024ull << 10 * (suffix - suffixes);
+        end++;
+    }
+    if (*end && strcasecmp(end, "b") && strcasecmp(end, "iB"))
+        return -EINVAL;
+    return __builtin_mul_overflow((uint64_t)number, unit, size) ? -EINVAL : 0;
+}
+
+static int parse_port(const char *text, uint16_t *value)
+{
+    char *end;
+
+    if (!isdigit((unsigned char)text[0]))
+        return -EINVAL;
+    unsigned long number = strtoul(text, &end, 0);
+    if (*end || number > 0xffff)
+        return -EINVAL;
+    *value = (uint16_t)number;
+    return 0;
+}
+
+/* The value of KEY in "KEY=value[,...]" at *text, copied; *text moves on behind the comma. Null: another key. */
+static const char *take_pair(const char **text, const char *key, char *value, size_t size)
+{
+    size_t key_length = strlen(key), length = strcspn(*text, ",");
+
+    if (strncmp(*text, key, key_length) || (*text)[key_length] != '=')
+        return NULL;
+    snprintf(value, size, "%.*s", (int)(length - key_length - 1), *text + key_length + 1);
+    *text += length + ((*text)[length] == ',');
+    return value;
+}
+
+static int set_memory(struct machine_options *o, const char *value, struct error *err)
+{
+    const char *text = strncmp(value, "size=", 5) ? value : value + 5;
+
+    if (parse_size(text, 1 << 20, &o->ram_bytes))
+        return INVALID("-m %s: not a size; write megabytes or a unit, such as -m 512 or -m 2G", value);
+    if (o->ram_bytes < OPTIONS_MIN_RAM)
+        return INVALID("-m %s: too little; the machine needs at least 2 MiB, most kernels 64 MiB or more (-m 512)",
+                       value);
+    if (o->ram_bytes > OPTIONS_MAX_RAM)
+        return INVALID("-m %s: too much; the machine takes at most 64 GiB (-m 64G)", value);
+    o->ram_bytes &= ~(uint64_t)GUEST_PAGE_OFFSET;
+    return 0;
+}
+
+#define STRING_SETTER(function, member)                                                                                \
+    static int function(struct machine_options *o, const char *value, struct error *err)                               \
+    {                                                                                                                  \
+        (void)err;                                                                                                     \
+        o->member = value;                                                                                             \
+        return 0;                                                                                                      \
+    }
+STRING_SETTER(set_kernel, kernel)
+STRING_SETTER(set_initrd, initrd)
+STRING_SETTER(set_append, append)
+STRING_SETTER(set_debugcon, debugcon)
+STRING_SETTER(set_log_file, log_file)
+STRING_SETTER(set_name, name)
+
+#define FLAG_SETTER(function, statement)                                                                               \
+    static int function(struct machine_options *o, const char *value, struct error *err)                               \
+    {                                                                                                                  \
+        (void)value;                                                                                                   \
+        (void)err;                                                                                                     \
+        statement;                                                                                                     \
+        return 0;                                                                                                      \
+    }
+FLAG_SETTER(set_nographic, o->nographic = true)
+FLAG_SETTER(set_no_reboot, o->no_reboot = true)
+FLAG_SETTER(set_no_shutdown, o->no_shutdown = true)
+FLAG_SETTER(set_stopped, o->start_stopped = true)
+FLAG_SETTER(set_help, o->action = OPTIONS_HELP)
+FLAG_SETTER(set_version, o->action = OPTIONS_VERSION)
+
+static bool is_help(const char *value)
+{
+    return !strcmp(value, "help") || !strcmp(value, "?");
+}
+
+static int set_cpu(struct machine_options *o, const char *value, struct error *err)
+{
+    (void)err;
+    o->cpu = value;
+    if (is_help(value))
+        o->action = OPTIONS_CPU_HELP;
+    return 0;
+}
+
+static int set_accel(struct machine_options *o, const char *value, struct error *err)
+{
+    size_t length = strcspn(value, ",");
+    char size[32];
+
+    if (is_help(value)) {
+        o->action = OPTIONS_ACCEL_HELP;
+        return 0;
+    }
+    if (length == 2 && !strncmp(value, "bt", 2))
+        o->accel = "bt";
+    else if (length == 6 && !strncmp(value, "interp", 6))
+        o->accel = "interp";
+    else if (length == 3 && !strncmp(value, "kvm", 3))
+        return INVALID("-accel kvm: not built yet; use -accel bt");
+    else
+        return INVALID("-accel %s: no such engine; use bt or interp (-accel help)", value);
+    const char *rest = value + length + (value[length] == ',');
+    while (*rest) {
+        if (!take_pair(&rest, "tb-size", size, sizeof(size)))
+            return INVALID("-accel %s: unknown property '%s'; there is tb-size=MEGABYTES", value, rest);
+        if (parse_size(size, 1 << 20, &o->cache_bytes) || !o->cache_bytes || o->cache_bytes > 1ull << 30)
+            return INVALID("-accel %s: tb-size takes 1 to 1024 megabytes", value);
+    }
+    return 0;
+}
+
+static int set_serial(struct machine_options *o, const char *value, struct error *err)
+{
+    if (o->serials == MACHINE_SERIALS)
+        return INVALID("-serial %s: the machine has %d serial ports; drop one -serial", value, MACHINE_SERIALS);
+    o->serial[o->serials++] = value;
+    return 0;
+}
+
+static int set_device(struct machine_options *o, const char *value, struct error *err)
+{
+    size_t length = strcspn(value, ",");
+    char number[32];
+
+    if (length != strlen("isa-debug-exit") || strncmp(value, "isa-debug-exit", length))
+        return INVALID("-device %s: no such device; there is isa-debug-exit,iobase=0xf4,iosize=0x04", value);
+    o->debug_exit = true;
+    const char *rest = value + length + (value[length] == ',');
+    while (*rest) {
+        uint16_t *port = &o->debug_exit_base;
+        if (!take_pair(&rest, "iobase", number, sizeof(number))) {
+            port = &o->debug_exit_size;
+            if (!take_pair(&rest, "iosize", number, sizeof(number)))
+                return INVALID("-device %s: unknown property '%s'; there are iobase=PORT and iosize=BYTES", value,
+                               rest);
+        }
+        if (parse_port(number, port))
+            return INVALID("-device %s: '%s' is not a number from 0 to 0xffff", value, number);
+    }
+    if (!o->debug_exit_size || o->debug_exit_base + o->debug_exit_size > 0x10000)
+        return INVALID("-device %s: iosize must be at least 1 and the ports end at 0xffff", value);
+    return 0;
+}
+
+static int set_smp(struct machine_options *o, const char *value, struct error *err)
+{
+    const char *number = strncmp(value, "cpus=", 5) ? value : value + 5;
+    (void)o;
+    if (strcmp(number, "1"))
+        return INVALID("-smp %s: the machine has one processor so far; use -smp 1", value);
+    return 0;
+}
+
+static int set_rtc(struct machine_options *o, const char *value, struct error *err)
+{
+    char base[64];
+    const char *rest = value;
+
+    if (!take_pair(&rest, "base", base, sizeof(base)) || *rest)
+        return INVALID("-rtc %s: write -rtc base=utc, base=localtime or base=2026-01-31T12:00:00", value);
+    if (!strcmp(base, "utc")) {
+        o->rtc_base = RTC_UTC;
+    } else if (!strcmp(base, "localtime")) {
+        o->rtc_base = RTC_LOCALTIME;
+    } else {
+        struct tm tm = {0};
+        const char *end = strptime(base, "%Y-%m-%dT%H:%M:%S", &tm);
+        if (!end)
+            end = strptime(base, "%Y-%m-%d", &tm);
+        if (!end || *end)
+            return INVALID("-rtc %s: not a date; write base=2026-01-31T12:00:00 or base=2026-01-31", value);
+        o->rtc_base = RTC_DATE;
+        o->rtc_epoch = timegm(&tm);
+    }
+    return 0;
+}
+
+static int set_machine(struct machine_options *o, const char *value, struct error *err)
+{
+    const char *name = strncmp(value, "type=", 5) ? value : value + 5;
+    if (is_help(value))
+        o->action = OPTIONS_MACHINE_HELP;
+    else if (strcmp(name, "pc"))
+        return INVALID("-machine %s: no such machine; there is pc (-machine help)", value);
+    return 0;
+}
+
+static int set_log(struct machine_options *o, const char *value, struct error *err)
+{
+    (void)err;
+    o->log_items = value;
+    if (is_help(value))
+        o->action = OPTIONS_LOG_HELP;
+    return 0;
+}
+
+static int set_display(struct machine_options *o, const char *value, struct error *err)
+{
+    o->headless = true;
+    if (strcmp(value, "none"))
+        return INVALID("-display %s: there is no display yet; use -display none or -nographic", value);
+    return 0;
+}
+
+static int set_monitor(struct machine_options *o, const char *value, struct error *err)
+{
+    (void)o;
+    if (strcmp(value, "none"))
+        return INVALID("-monitor %s: there is no monitor yet; use -monitor none", value);
+    return 0;
+}
+
+struct option {
+    const char *name, *argument; /* argument null: takes none */
+    int (*set)(struct machine_options *, const char *, struct error *);
+    const char *help; /* null: an alias, not listed */
+};
+
+static const struct option table[] = {
+    {"m", "SIZE", set_memory, "guest memory, in megabytes or with a unit: 512, 2G (default 512M)"},
+    {"kernel", "FILE", set_kernel, "boot this Linux bzImage, Multiboot 1 kernel or PVH ELF kernel"},
+    {"initrd", "FILE", set_initrd, "initial RAM disk; for Multiboot: modules \"file args,file2\""},
+    {"append", "TEXT", set_append, "kernel command line"},
+    {"nographic", NULL, set_nographic, "no window; the first serial port and the control keys on this terminal"},
+    {"serial", "WHERE", set_serial,
+     "serial port: mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
+    {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
+    {"accel", "ENGINE", set_accel, "engine: bt[,tb-size=MB] translates, interp interprets (-accel help)"},
+    {"machine", "NAME", set_machine, "machine: pc (-machine help)"},
+    {"M", "NAME", set_machine, NULL},
+    {"smp", "N", set_smp, "number of processors: 1"},
+    {"rtc", "base=B", set_rtc, "the guest's clock at start: utc, localtime, or a date such as 2026-01-31T12:00:00"},
+    {"device", "DEVICE", set_device, "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04"},
+    {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
+    {"display", "none", set_display, "no window"},
+    {"monitor", "none", set_monitor, "no monitor"},
+    {"name", "TEXT", set_name, "a name for this machine"},
+    {"no-reboot", NULL, set_no_reboot, "end instead of resetting; a triple fault ends with a report and status 1"},
+    {"no-shutdown", NULL, set_no_shutdown, "stop instead of ending when the guest powers off"},
+    {"S", NULL, set_stopped, "do not start the processor"},
+    {"d", "ITEMS", set_log, "log these items, separated by commas (-d help)"},
+    {"D", "FILE", set_log_file, "write the log to a file"},
+    {"help", NULL, set_help, "this text"},
+    {"h", NULL, set_help, NULL},
+    {"version", NULL, set_version, "the version"},
+};
+
+/* Edit distance of two short words. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[32];
+    size_t columns = strlen(b);
+
+    if (columns >= ARRAY_LEN(row))
+        return UINT32_MAX;
+    for (size_t j = 0; j <= columns; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 0; a[i]; i++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)i + 1;
+        for (size_t j = 0; j < columns; j++) {
+            unsigned best = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            if (best > row[j] + 1)
+                best = row[j] + 1;
+            if (best > diagonal + 1)
+                best = diagonal + 1;
+            row[j + 1] = best;
+        }
+    }
+    return row[columns];
+}
+
+static const char *nearest(const char *name)
+{
+    const char *best = "help";
+    unsigned best_distance = UINT32_MAX;
+
+    for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
+        unsigned d = distance(name, table[i].name);
+        if (d < best_distance) {
+            best_distance = d;
+            best = table[i].name;
+        }
+    }
+    return best;
+}
+
+static const struct option *find(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(table); i++)
+        if (!strcmp(name, table[i].name))
+            return &table[i];
+    return NULL;
+}
+
+/* What only makes sense together. */
+static int check(const struct machine_options *o, struct error *err)
+{
+    if (!o->kernel)
+        return INVALID("nothing to boot; give a kernel: -kernel FILE (and -initrd FILE -append TEXT), or see -help");
+    return 0;
+}
+
+int options_parse(int argc, char *const argv[], struct machine_options *options, struct error *err)
+{
+    *options = (struct machine_options){
+        .ram_bytes = OPTIONS_DEFAULT_RAM,
+        .cpu = "max",
+        .accel = "bt",
+        .debug_exit_base = 0x501, /* QEMU's defaults */
+        .debug_exit_size = 2,
+    };
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (name[0] != '-' || !name[1])
+            return INVALID("%s: not an option; disk images are not supported yet, give a kernel with -kernel %s", name,
+                           name);
+        name += name[1] == '-' ? 2 : 1;
+        const struct option *option = find(name);
+        if (!option)
+            return INVALID("%s: unknown option; did you mean -%s? (-help lists all)", argv[i], nearest(name));
+        const char *value = NULL;
+        if (option->argument) {
+            if (++i == argc)
+                return INVALID("-%s: needs an argument: -%s %s", name, name, option->argument);
+            value = argv[i];
+        }
+        int r = option->set(options, value, err);
+        if (r)
+            return r;
+        if (options->action != OPTIONS_RUN)
+            return 0;
+    }
+    return check(options, err);
+}
+
+void options_print_help(FILE *out)
+{
+    fprintf(out, "usage: ring3 -kernel FILE [-initrd FILE] [-append TEXT] [options]\n\n");
+    for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
+        char left[40];
+        if (!table[i].help)
+            continue;
+        snprintf(left, sizeof(left), "-%s%s%s", table[i].name, table[i].argument ? " " : "",
+                 table[i].argument ? table[i].argument : "");
+        fprintf(out, "  %-18s %s\n", left, table[i].help);
+    }
+    fprintf(out, "\nOn a terminal with -nographic: Ctrl-a x ends the machine, Ctrl-a h lists the keys.\n");
+}

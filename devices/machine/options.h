@@ -1,0 +1,61 @@
+/*
+ * The command line, in the spelling that QEMU's users know. One table drives parsing and -help.
+ *
+ * Thread: start-up only. Strings point into argv.
+ */
+#ifndef RING3_MACHINE_OPTIONS_H
+#define RING3_MACHINE_OPTIONS_H
+
+#include "cpu-model/base/error.h"
+#include "cpu-model/base/types.h"
+
+#include <stdio.h>
+
+enum { MACHINE_SERIALS = 2 };
+
+/* What the command line asks for. */
+enum options_action {
+    OPTIONS_RUN,
+    OPTIONS_HELP,
+    OPTIONS_VERSION,
+    OPTIONS_CPU_HELP,
+    OPTIONS_ACCEL_HELP,
+    OPTIONS_MACHINE_HELP,
+    OPTIONS_LOG_HELP,
+};
+
+enum rtc_base { RTC_UTC, RTC_LOCALTIME, RTC_DATE };
+
+struct machine_options {
+    enum options_action action;
+    uint64_t ram_bytes;
+    const char *kernel, *initrd, *append; /* null: not given */
+    const char *cpu;
+    const char *accel; /* "bt" or "interp" */
+    uint64_t cache_bytes;
+    const char *serial[MACHINE_SERIALS]; /* null: the default */
+    unsigned serials;
+    const char *debugcon;
+    bool nographic;
+    bool headless; /* -display none */
+    bool no_reboot, no_shutdown;
+    bool start_stopped;
+    bool debug_exit;
+    uint16_t debug_exit_base, debug_exit_size;
+    enum rtc_base rtc_base;
+    int64_t rtc_epoch; /* RTC_DATE: seconds since 1970 of what the guest's clock shows */
+    const char *log_items, *log_file;
+    const char *name;
+};
+
+#define OPTIONS_DEFAULT_RAM (512ull << 20)
+#define OPTIONS_MIN_RAM     (2ull << 20)
+#define OPTIONS_MAX_RAM     (64ull << 30)
+
+/* Fills *options with the defaults and what argv says. Returns 0, or -EINVAL with a message. Prints nothing. */
+int options_parse(int argc, char *const argv[], struct machine_options *options, struct error *err);
+
+/* The text of -help: one line for each option. */
+void options_print_help(FILE *out);
+
+#endif

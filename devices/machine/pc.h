@@ -1,0 +1,101 @@
+/*
+ * The PC on one page: which chips there are, where they answer, how their interrupt lines run, what RAM lies where, and
+ * what firmware would have left behind.
+ *
+ * @locks every call is made with the machine lock held; callbacks are made with it held as well.
+ */
+#ifndef RING3_MACHINE_PC_H
+#define RING3_MACHINE_PC_H
+
+#include "devices/chips/acpi_pm.h"
+#include "devices/chips/debugcon.h"
+#include "devices/chips/debugexit.h"
+#include "devices/chips/i8042.h"
+#include "devices/chips/i8254.h"
+#include "devices/chips/i8259.h"
+#include "devices/chips/ioapic.h"
+#include "devices/chips/lapic.h"
+#include "devices/chips/mc146818.h"
+#include "devices/chips/ns16550.h"
+#include "devices/chips/port92.h"
+#include "devices/machine/loader.h"
+
+enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 16 };
+
+struct pc_config {
+    struct vclock *clock;
+    struct bus *io, *mmio;
+    struct space *space;
+    uint64_t ram_bytes;
+    bool serial_present[PC_SERIALS];
+    struct chardev *serial[PC_SERIALS]; /* null: bytes vanish */
+    bool debugcon_present;
+    struct chardev *debugcon;
+    bool debug_exit;
+    uint16_t debug_exit_base, debug_exit_size;
+    int64_t rtc_epoch;
+    bool x2apic, tsc_deadline;
+    uint8_t phys_bits;
+    uint64_t tsc_hz;
+
+    void *context;                    /* first argument of the callbacks */
+    void (*interrupt)(void *context); /* pc_interrupt_pending() may have become true */
+    void (*cpu_event)(void *context, uint32_t events, uint8_t sipi_vector); /* EVENT_NMI, EVENT_INIT, EVENT_SIPI */
+    void (*a20)(void *context, bool open);
+    void (*reset)(void *context); /* the guest asked for it */
+    void (*power_off)(void *context);
+    void (*exit)(void *context, int status); /* isa-debug-exit */
+    uint64_t (*tsc_now)(void *context);
+};
+
+struct pc {
+    struct pc_config config;
+    struct i8259 pic;
+    struct i8254 pit;
+    struct mc146818 rtc;
+    struct i8042 kbc;
+    struct port92 port92;
+    struct ns16550 serial[PC_SERIALS];
+    struct debugcon debugcon;
+    struct debugexit debug_exit;
+    struct acpi_pm pm;
+    struct lapic lapic;
+    struct ioapic ioapic;
+
+    /* The board's own logic */
+    struct irq_line isa[PC_ISA_IRQS]; /* the 8259s' inputs */
+    bool a20_keyboard, a20_port92;
+    uint8_t post_code; /* port 80h */
+
+    struct {
+        const struct device_class *class;
+        void *state;
+    } device[PC_DEVICES_MAX]; /* for reset and snapshots */
+    unsigned devices;
+
+    struct memory_map map;
+    uint64_t acpi_base;
+};
+
+/* Adds RAM to the space and the chips to the buses. Returns 0 or -errno with a message; on failure as on success the
+ * owner calls pc_destroy(). */
+int pc_create(struct pc *pc, const struct pc_config *config, struct error *err);
+void pc_destroy(struct pc *pc);
+
+/* Resets all chips. */
+void pc_reset(struct pc *pc);
+
+/* What firmware does before it boots: interrupt wiring, CMOS, BIOS data area, ACPI tables. */
+void pc_firmware_setup(struct pc *pc);
+
+/* Memory types as firmware sets them: all write-back but the holes. */
+void pc_firmware_mtrrs(struct vcpu *vcpu);
+
+/* The processor's interrupt input, and its acknowledge cycle (-1: it went away). */
+bool pc_interrupt_pending(const struct pc *pc);
+int pc_interrupt_acknowledge(struct pc *pc);
+
+/* FERR#: IRQ 13 until the guest writes to port F0h. */
+void pc_ferr(struct pc *pc);
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * Character back ends over file descriptors. See stream.h.
+ *
+ * Invariants: input.events is POLLIN exactly while there is room in `in`; output.events is POLLOUT exactly while bytes
+ * wait and the last write would have blocked. The descriptors of standard input and output are shared with other
+ * processes, so their flags are never changed: output is opened anew where that is possible.
+ *
+ * Thread: whoever holds the machine lock (the vCPU's thread sends, the main thread reads).
+ */
+#include "devices/machine/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    FLUSH_AT_ONCE = 4096, /* bytes collected that are written without waiting for the timer */
+    SMALL_WRITE = 512,    /* what a descriptor that says it is writable surely takes */
+};
+
+static const uint64_t flush_delay = 1000000; /* ns */
+
+/* --- output ------------------------------------------------------------------------------------------------------- */
+
+/* One attempt: bytes written, 0 if it would block, -1 if nobody listens any more. */
+static ssize_t write_some(struct stream *s)
+{
+    size_t count = s->out_count;
+
+    if (!s->non_blocking) {
+        struct pollfd fd = {.fd = s->output.fd, .events = POLLOUT};
+        if (poll(&fd, 1, 0) <= 0)
+            return 0;
+        if (count > SMALL_WRITE)
+            count = SMALL_WRITE;
+    }
+    ssize_t n = write(s->output.fd, s->out, count);
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+static void flush(struct stream *s)
+{
+    while (s->out_count && s->output.fd >= 0) {
+        ssize_t n = write_some(s);
+        if (n < 0)
+            s->out_count = 0; /* the reader went away: its output is nobody's */
+        if (n <= 0)
+            break;
+        s->out_count -= (size_t)n;
+        memmove(s->out, s->out + n, s->out_count);
+    }
+    short events = s->out_count ? POLLOUT : 0;
+    if (events != s->output.events) {
+        s->output.events = events;
+        event_loop_wake(s->config.loop);
+    }
+}
+
+static void on_flush_timer(void *device)
+{
+    flush(device);
+}
+
+static void on_writable(void *context, short events)
+{
+    (void)events;
+    flush(context);
+}
+
+static bool make_room(struct stream *s, size_t count)
+{
+    if (s->out_count + count <= s->out_capacity)
+        return true;
+    size_t capacity = s->out_capacity ? s->out_capacity : FLUSH_AT_ONCE * 2;
+    while (capacity < s->out_count + count)
+        capacity *= 2;
+    uint8_t *out = capacity <= STREAM_OUTPUT_MAX ? realloc(s->out, capacity) : NULL;
+    if (!out)
+        return false;
+    s->out = out;
+    s->out_capacity = capacity;
+    return true;
+}
+
+static void stream_send(struct chardev *chardev, const uint8_t *bytes, size_t count)
+{
+    struct stream *s = (struct stream *)chardev;
+
+    if (s->output.fd < 0) /* no client */
+        return;
+    if (!make_room(s, count)) {
+        s->dropped += count;
+        return;
+    }
+    memcpy(s->out + s->out_count, bytes, count);
+    s->out_count += count;
+    if (s->output.events)
+        return; /* the loop waits for the descriptor */
+    if (s->out_count >= FLUSH_AT_ONCE)
+        flush(s);
+    else if (s->flush_timer.deadline == VCLOCK_NEVER)
+        vtimer_arm(&s->flush_timer, vclock_now(s->config.clock) + flush_delay);
+}
+
+void stream_drain(struct stream *s, int patience_ms)
+{
+    if (!s)
+        return;
+    flush(s);
+    while (s->out_count && s->output.fd >= 0) {
+        struct pollfd fd = {.fd = s->output.fd, .events = POLLOUT};
+        if (poll(&fd, 1, patience_ms) <= 0)
+            return;
+        flush(s);
+    }
+}
+
+/* --- input -------------------------------------------------------------------------------------------------------- */
+
+/* Hands the front end what it can take. */
+static void deliver(struct stream *s)
+{
+    struct chardev *c = &s->chardev;
+
+    while (s->in_count && c->receive) {
+        size_t room = c->can_receive ? c->can_receive(c->device) : s->in_count;
+        size_t count = s->in_count < room ? s->in_count : room;
+        if (count > STREAM_INPUT_BYTES - s->in_first)
+            count = STREAM_INPUT_BYTES - s->in_first;
+        if (!count)
+            break;
+        const uint8_t *bytes = s->in + s->in_first;
+        s->in_first = (s->in_first + (unsigned)count) % STREAM_INPUT_BYTES;
+        s->in_count -= (unsigned)count;
+        c->receive(c->device, bytes, count);
+    }
+    if (s->input.fd >= 0 && s->in_count < STREAM_INPUT_BYTES && !s->input.events) {
+        s->input.events = POLLIN;
+        event_loop_wake(s->config.loop);
+    }
+}
+
+static void stream_ready(struct chardev *chardev)
+{
+    struct stream *s = (struct stream *)chardev;
+    if (s->in_count)
+        deliver(s);
+}
+
+static void push(struct stream *s, uint8_t byte)
+{
+    if (s->in_count == STREAM_INPUT_BYTES)
+        return;
+    s->in[(s->in_first + s->in_count++) % STREAM_INPUT_BYTES] = byte;
+}
+
+void stream_inject(struct stream *s, uint8_t byte)
+{
+    push(s, byte);
+    deliver(s);
+}
+
+/* A byte that was typed: the control keys are ours, the rest the guest's. */
+static void typed(struct stream *s, uint8_t byte)
+{
+    if (s->keys && !s->escaped && byte == STREAM_ESCAPE) {
+        s->escaped = true;
+    } else if (s->escaped && byte != STREAM_ESCAPE) {
+        s->escaped = false;
+        s->config.key(s->config.context, (char)byte);
+    } else {
+        s->escaped = false;
+        push(s, byte);
+    }
+}
+
+static void close_source(struct stream *s, struct event_source *source)
+{
+    event_loop_remove(s->config.loop, source);
+    if (source->fd > STDERR_FILENO)
+        close(source->fd);
+    source->fd = -1;
+    source->events = 0;
+}
+
+/* End of input. A socket's client may be followed by another. */
+static void input_ended(struct stream *s)
+{
+    close_source(s, &s->input);
+    if (s->listener.fd < 0)
+        return;
+    close_source(s, &s->output);
+    s->out_count = 0;
+    s->listener.events = POLLIN;
+}
+
+static void on_readable(void *context, short events)
+{
+    struct stream *s = context;
+    uint8_t bytes[STREAM_INPUT_BYTES];
+    (void)events;
+
+    ssize_t n = read(s->input.fd, bytes, STREAM_INPUT_BYTES - s->in_count);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        input_ended(s);
+        return;
+    }
+    for (ssize_t i = 0; i < n; i++)
+        typed(s, bytes[i]);
+    if (s->in_count == STREAM_INPUT_BYTES)
+        s->input.events = 0;
+    deliver(s);
+}
+
+/* --- kinds -------------------------------------------------------------------------------------------------------- */
+
+/* Starts watching. input or output may be -1. */
+static int watch(struct stream *s, int input, int output, struct error *err)
+{
+    s->input = (struct event_source){.fd = input, .events = POLLIN, .ready = on_readable, .context = s};
+    s->output = (struct event_source){.fd = output, .ready = on_writable, .context = s};
+    if ((input >= 0 && event_loop_add(s->config.loop, &s->input)) ||
+        (output >= 0 && event_loop_add(s->config.loop, &s->output)))
+        return error_set(err, -ENOSPC, "too many character devices; use fewer");
+    return 0;
+}
+
+static int open_standard(struct stream *s, struct error *err)
+{
+    struct stat st = {0};
+    int output = STDOUT_FILENO;
+
+    /* A file description of our own can be non-blocking without doing that to the shell's. */
+    if (!fstat(STDOUT_FILENO, &st) && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))) {
+        int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd >= 0) {
+            output = fd;
+            s->non_blocking = true;
+        }
+    }
+    if (S_ISREG(st.st_mode))
+        s->non_blocking = true;
+    return watch(s, fcntl(STDIN_FILENO, F_GETFL) < 0 ? -1 : STDIN_FILENO, output, err);
+}
+
+static int open_file(struct stream *s, const char *option, const char *path, struct error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd < 0)
+        return error_set(err, -errno, "%s file:%s: %s; check the path and its permissions", option, path,
+                         strerror(errno));
+    s->non_blocking = true;
+    return watch(s, -1, fd, err);
+}
+
+static int open_pty(struct stream *s, const char *option, char *notice, size_t notice_size, struct error *err)
+{
+    char name[128];
+    int master;
+    struct termios mode;
+
+    /* The slave stays open here, so that the master never reports a hang-up while nobody uses it. */
+    if (openpty(&master, &s->pty_slave, NULL, NULL, NULL) || ttyname_r(s->pty_slave, name, sizeof(name)))
+        return error_set(err, -errno, "%s pty: %s; is /dev/pts mounted?", option, strerror(errno));
+    if (!tcgetattr(s->pty_slave, &mode)) {
+        cfmakeraw(&mode);
+        tcsetattr(s->pty_slave, TCSANOW, &mode);
+    }
+    fcntl(master, F_SETFL, O_NONBLOCK);
+    fcntl(master, F_SETFD, FD_CLOEXEC);
+    s->non_blocking = true;
+    snprintf(notice, notice_size, "char device redirected to %s", name);
+    return watch(s, master, fcntl(master, F_DUPFD_CLOEXEC, 0), err);
+}
+
+static void on_client(void *context, short events)
+{
+    struct stream *s = context;
+    struct error err;
+    (void)events;
+
+    int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    int output = dup(fd);
+    if (output < 0 || watch(s, fd, output, &err)) {
+        close(fd);
+        if (output >= 0)
+            close(output);
+        s->input.fd = s->output.fd = -1;
+        return;
+    }
+    s->listener.events = 0; /* one client at a time */
+}
+
+static int open_unix(struct stream *s, const char *option, const char *text, struct error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strcspn(text, ",");
+
+    if (strcmp(text + length, ",server=on,wait=off") && strcmp(text + length, ",server,nowait"))
+        return error_set(err, -EINVAL,
+                         "%s unix:%s: only a server that does not wait; write unix:PATH,server=on,wait=off", option,
+                         text);
+    if (!length || length >= sizeof(address.sun_path))
+        return error_set(err, -EINVAL, "%s unix:%s: the path must have 1 to %zu characters", option, text,
+                         sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, text, length);
+    struct stat st;
+    if (!stat(address.sun_path, &st) && S_ISSOCK(st.st_mode))
+        unlink(address.sun_path); /* left behind by an earlier run */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
+        int code = -errno;
+        if (fd >= 0)
+            close(fd);
+        return error_set(err, code, "%s unix:%s: %s; check the path and its permissions", option, address.sun_path,
+                         strerror(-code));
+    }
+    s->socket_path = strdup(address.sun_path);
+    s->non_blocking = true;
+    s->listener = (struct event_source){.fd = fd, .events = POLLIN, .ready = on_client, .context = s};
+    return event_loop_add(s->config.loop, &s->listener)
+               ? error_set(err, -ENOSPC, "too many character devices; use fewer")
+               : 0;
+}
+
+int stream_create(struct stream **stream, const char *option, const char *where, const struct stream_config *config,
+                  char *notice, size_t notice_size, struct error *err)
+{
+    int r = 0;
+
+    *stream = NULL;
+    notice[0] = 0;
+    if (!strcmp(where, "none"))
+        return 0;
+    struct stream *s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_set(err, -ENOMEM, "no memory for a character device");
+    s->config = *config;
+    s->chardev.send = stream_send;
+    s->chardev.ready = stream_ready;
+    s->input.fd = s->output.fd = s->listener.fd = s->pty_slave = -1;
+    vtimer_init(&s->flush_timer, config->clock, on_flush_timer, s);
+    if (!strcmp(where, "stdio") || !strcmp(where, "mon:stdio")) {
+        s->keys = where[0] == 'm';
+        r = open_standard(s, err);
+    } else if (!strncmp(where, "file:", 5)) {
+        r = open_file(s, option, where + 5, err);
+    } else if (!strcmp(where, "pty")) {
+        r = open_pty(s, option, notice, notice_size, err);
+    } else if (!strncmp(where, "unix:", 5)) {
+        r = open_unix(s, option, where + 5, err);
+    } else if (strcmp(where, "null")) {
+        r = error_set(err, -EINVAL,
+                      "%s %s: unknown; there are mon:stdio, stdio, null, none, pty, file:PATH, "
+                      "unix:PATH,server=on,wait=off",
+                      option, where);
+    }
+    if (r)
+        stream_destroy(s);
+    else
+        *stream = s;
+    return r;
+}
+
+void stream_destroy(struct stream *s)
+{
+    if (!s)
+        return;
+    vtimer_cancel(&s->flush_timer);
+    close_source(s, &s->input);
+    close_source(s, &s->output);
+    close_source(s, &s->listener);
+    if (s->pty_slave >= 0)
+        close(s->pty_slave);
+    if (s->socket_path)
+        unlink(s->socket_path);
+    free(s->socket_path);
+    free(s->out);
+    free(s);
+}

@@ -1,0 +1,63 @@
+/*
+ * Character back ends over file descriptors: standard input and output (with or without the control keys), a file, a
+ * pseudo-terminal, a UNIX socket that one client at a time may use, or nothing.
+ *
+ * Output is collected for a moment and written without ever blocking; what cannot be written yet waits in a buffer of
+ * at most STREAM_OUTPUT_MAX bytes, and beyond that is dropped (and counted). Input is read only as fast as the front
+ * end takes it.
+ *
+ * @locks all calls are made with the machine lock held.
+ */
+#ifndef RING3_MACHINE_STREAM_H
+#define RING3_MACHINE_STREAM_H
+
+#include "cpu-model/base/error.h"
+#include "devices/core/chardev.h"
+#include "devices/core/vclock.h"
+#include "devices/machine/event_loop.h"
+
+enum {
+    STREAM_INPUT_BYTES = 4096,
+    STREAM_OUTPUT_MAX = 1 << 20,
+    STREAM_ESCAPE = 1, /* Ctrl-a */
+};
+
+struct stream_config {
+    struct event_loop *loop;
+    struct vclock *clock;
+    void *context;
+    void (*key)(void *context, char key); /* after Ctrl-a, on mon:stdio: any key but Ctrl-a itself */
+};
+
+struct stream {
+    struct chardev chardev; /* first */
+    struct stream_config config;
+    bool keys;         /* with control keys */
+    bool escaped;      /* Ctrl-a was read */
+    bool non_blocking; /* output.fd never blocks; otherwise it is asked before each small write */
+    struct event_source input, output, listener; /* fd -1: none */
+    int pty_slave;
+    char *socket_path; /* to unlink */
+    uint8_t in[STREAM_INPUT_BYTES];
+    unsigned in_first, in_count;
+    uint8_t *out;
+    size_t out_count, out_capacity;
+    uint64_t dropped;
+    struct vtimer flush_timer;
+};
+
+/*
+ * Makes what a -serial argument describes. *stream is null for "none". notice (may be empty) gets a line for the user,
+ * such as the name of the pseudo-terminal. Returns 0 or -errno with a message that starts with `option`.
+ */
+int stream_create(struct stream **stream, const char *option, const char *where, const struct stream_config *config,
+                  char *notice, size_t notice_size, struct error *err);
+void stream_destroy(struct stream *stream);
+
+/* Writes out what waits; gives up after `patience_ms` without progress. */
+void stream_drain(struct stream *stream, int patience_ms);
+
+/* Input as if it had been typed. */
+void stream_inject(struct stream *stream, uint8_t byte);
+
+#endif
