@@ -69,8 +69,10 @@ static enum exec_result run_thunk(struct vcpu *vcpu, const struct insn *insn, vo
 {
     struct interp *interp = vcpu->engine;
     struct cached_insn *entry = (struct cached_insn *)(uintptr_t)insn;
-    if (!entry->thunk)
+    if (!entry->thunk) {
+        vector_park(vcpu); /* ordinary code */
         insn_cache_thunk(&interp->cache, entry);
+    }
     if (insn->vector != VECTOR_NONE)
         vector_unpark(vcpu);
     unsigned trap = native_call(vcpu, memory, entry->thunk);

@@ -12,7 +12,7 @@
 #include "cpu-model/exec/insn.h"
 #include "cpu-model/exec/trap.h"
 
-enum { THUNK_MAX = 224, INSN_CACHE_BITS = 14 };
+enum { THUNK_MAX = 224, INSN_CACHE_BITS = 16 };
 
 /* One decoded instruction and its thunk; found by its bytes, so nothing the guest does makes it stale. */
 struct cached_insn {

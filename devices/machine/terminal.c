@@ -44,6 +44,9 @@ void terminal_guard(void)
     static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGQUIT};
     struct sigaction action = {.sa_handler = on_fatal, .sa_flags = SA_ONSTACK};
 
+    if (!isatty(STDIN_FILENO))
+        return;
+
     for (unsigned i = 0; i < ARRAY_LEN(fatal); i++)
         sigaction(fatal[i], &action, NULL);
     atexit(terminal_leave);

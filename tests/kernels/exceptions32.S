@@ -428,7 +428,7 @@ limits:
     mov $S_SMALL3 + 3, %eax
     mov %eax, %ss
     mov $0x1002, %esp
-    MARK
+    MARK ds
     push %eax
     DONE
     ENDTRY
@@ -437,7 +437,7 @@ limits:
     mov %eax, %ss
     mov $0xffe, %ebp
     mov $0x800, %esp
-    MARK
+    MARK ds
     mov (%ebp), %eax
     ENDTRY
     TRY "stack limit, call"
@@ -445,7 +445,7 @@ limits:
     mov $S_SMALL3 + 3, %eax
     mov %eax, %ss
     mov $2, %esp
-    MARK
+    MARK ds
     call 1f
 1:  DONE
     ENDTRY
@@ -453,7 +453,7 @@ limits:
     mov $S_SMALL, %eax
     mov %eax, %ss
     mov $0x800, %esp
-    MARK
+    MARK ds
     enter $0x900, $0
     ENDTRY
     TRY "jmp beyond the code limit"
@@ -611,7 +611,7 @@ far_returns:
     mov $S_SMALL, %eax
     mov %eax, %ss
     mov $0xff8, %esp
-    MARK
+    MARK ds
     iret
     ENDTRY
     TRY "iret16"
@@ -754,7 +754,7 @@ gates:
     lcall $S_GATE16, $0
     ENDTRY
     mov try_sp, %eax
-    sub rec_sp, %eax
+    sub rec_stack, %eax
     sub $F_ESP, %eax
     SHOW "16-bit gate pushed"
     TRY "gate inwards with 2 parameters"
