@@ -108,6 +108,9 @@ void emit_write_gpr(struct translation_job *job, unsigned guest, unsigned host);
 void emit_interp(struct translation_job *job);
 void emit_helper(struct translation_job *job);
 
+/* Goes on only if the linear page `next` still shows the arena page at `offset`; else C looks again, or interprets. */
+void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset);
+
 /* Direct jump to a linear address, linked when first taken. */
 void emit_jump(struct translation_job *job, uint64_t target);
 

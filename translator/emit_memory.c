@@ -113,7 +113,9 @@ static void e_call_entry(struct translation_job *job, uint32_t entry, uint32_t n
 /* t = the address */
 static void emit_address_to_t(struct translation_job *job, const struct address *address)
 {
-    if (!address->constant && (address->base != HOST_T || address->disp))
+    if (address->constant)
+        e_mov_imm(&job->e, HOST_T, address->value);
+    else if (address->base != HOST_T || address->disp)
         e_lea(&job->e, true, HOST_T, address->base, HOST_NONE, 1, address->disp);
 }
 
@@ -348,6 +350,31 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
     slow->from8 = e_jrcxz(e);
     slow->address = *address;
     return site;
+}
+
+/*
+ *     mov   rcx, gs:[EXEC + index * 8]
+ *     mov   t, imm64                   ; minus the entry of the page that the instruction's tail was read from
+ *     lea   rcx, [rcx + t]
+ *     jrcxz 1f
+ *     jmp   slow stub                  ; an access of kind EXEC
+ *  1:
+ */
+void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset)
+{
+    struct emitter *e = &job->e;
+    uint64_t host = (uint64_t)(uintptr_t)job->vcpu->space->arena + offset;
+    uint32_t site = site_add(job, SITE_ACCESS);
+    job->bt->cache.sites[site].size = 1;
+    job->bt->cache.sites[site].access = ACCESS_EXEC;
+    e_load_state(e, HOST_RCX, (int32_t)(VIEW_EXEC + (int64_t)(8 * shadow_index(job->vcpu->shadow, next))));
+    e_mov_imm(e, HOST_T, -(host - next));
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *right = e_jrcxz(e);
+    struct stub *wrong = stub_add(job, STUB_SLOW, site);
+    wrong->from32 = e_jmp32(e);
+    wrong->address = (struct address){.constant = true, .base = HOST_T, .value = next};
+    e_patch8(right, e->at);
 }
 
 /* ---- whole instructions by C ---- */

@@ -250,7 +250,10 @@ static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t lin
     if (!mmu_walk(vcpu, lin(linear), site->access, vcpu->cpl == 3, &t) || !t.host || (store && t.rom))
         return false;
     uint64_t value = (uint64_t)(uintptr_t)t.host - (linear & ~(uint64_t)GUEST_PAGE_OFFSET);
-    uint64_t *entry = view_entry(shadow->current, store ? VIEW_WRITE : VIEW_READ, shadow_index(shadow, linear));
+    int table = store ? VIEW_WRITE : site->access == ACCESS_EXEC ? VIEW_EXEC : VIEW_READ;
+    uint64_t *entry = view_entry(shadow->current, table, shadow_index(shadow, linear));
+    if (*entry == value && table == VIEW_EXEC) /* another page than the one translated */
+        return false;
     if (*entry == value) /* right already: a conservative page-end check, or the instruction itself objects */
         return !trapped && site->size == rounded(site->size);
     shadow_fill(vcpu, lin(linear), site->access, &t);

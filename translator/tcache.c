@@ -40,7 +40,7 @@ struct tb *tcache_find(struct tcache *cache, uint64_t linear, uint64_t offset, u
     cache->lookups++;
     for (uint32_t i = cache->hash[hash_of(offset, mode)]; i != NO_INDEX; i = cache->tbs[i].hash_next) {
         struct tb *tb = &cache->tbs[i];
-        if (tb->lin == linear && tb->mode == mode && tb->page + (linear & GUEST_PAGE_OFFSET) == offset)
+        if (tb->lin == linear && tb->mode == mode && tb->page[0] + (linear & GUEST_PAGE_OFFSET) == offset)
             return tb;
     }
     return NULL;
@@ -52,28 +52,36 @@ static uint32_t stamp_of(uint64_t first, uint64_t last)
     return (uint32_t)((BIT(b + 1) - 1) & ~(BIT(a) - 1));
 }
 
-static uint32_t tb_stamp(const struct tb *tb)
+/* The part of a page that a block was made from; which: 0 its first page, 1 its second. */
+static uint32_t tb_stamp(const struct tb *tb, unsigned which)
 {
-    uint64_t first = tb->lin & GUEST_PAGE_OFFSET;
-    return stamp_of(first, first + tb->guest_size - 1);
+    uint64_t first = tb->lin & GUEST_PAGE_OFFSET, last = first + tb->guest_size - 1;
+    if (which)
+        return stamp_of(0, last & GUEST_PAGE_OFFSET);
+    return stamp_of(first, last > GUEST_PAGE_OFFSET ? GUEST_PAGE_OFFSET : last);
+}
+
+static void enter_page(struct tcache *cache, struct vcpu *vcpu, struct tb *tb, unsigned which)
+{
+    uint64_t number = tb->page[which] >> GUEST_PAGE_SHIFT;
+    struct page_code *page = &cache->pages[number];
+    tb->page_next[which] = page->first;
+    if (!page->first) {
+        vcpu->space->page_flags[number] |= PAGE_CODE;
+        shadow_protect(vcpu, tb->page[which]);
+    }
+    page->first = tb_index(cache, tb) * 2 + which;
+    page->stamp |= tb_stamp(tb, which);
 }
 
 void tcache_insert(struct tcache *cache, struct vcpu *vcpu, struct tb *tb)
 {
-    uint32_t index = tb_index(cache, tb);
-    uint32_t *head = &cache->hash[hash_of(tb->page + (tb->lin & GUEST_PAGE_OFFSET), tb->mode)];
-    uint64_t number = tb->page >> GUEST_PAGE_SHIFT;
-    struct page_code *page = &cache->pages[number];
-
+    uint32_t *head = &cache->hash[hash_of(tb->page[0] + (tb->lin & GUEST_PAGE_OFFSET), tb->mode)];
     tb->hash_next = *head;
-    *head = index;
-    tb->page_next = page->first;
-    if (!page->first) {
-        vcpu->space->page_flags[number] |= PAGE_CODE;
-        shadow_protect(vcpu, tb->page);
-    }
-    page->first = index;
-    page->stamp |= tb_stamp(tb);
+    *head = tb_index(cache, tb);
+    enter_page(cache, vcpu, tb, 0);
+    if (tb->straddles)
+        enter_page(cache, vcpu, tb, 1);
     tb->incoming = NO_INDEX;
     tb->valid = true;
 }
@@ -93,7 +101,7 @@ static void unlink_incoming(struct tcache *cache, struct tb *tb)
 static void drop_block(struct tcache *cache, struct tb *tb)
 {
     uint32_t index = tb_index(cache, tb);
-    uint32_t *link = &cache->hash[hash_of(tb->page + (tb->lin & GUEST_PAGE_OFFSET), tb->mode)];
+    uint32_t *link = &cache->hash[hash_of(tb->page[0] + (tb->lin & GUEST_PAGE_OFFSET), tb->mode)];
     while (*link != index)
         link = &cache->tbs[*link].hash_next;
     *link = tb->hash_next;
@@ -102,29 +110,48 @@ static void drop_block(struct tcache *cache, struct tb *tb)
     cache->dropped++;
 }
 
+/* Takes a dropped block off a page's list. */
+static void leave_page(struct tcache *cache, struct vcpu *vcpu, const struct tb *tb, unsigned which)
+{
+    uint64_t number = tb->page[which] >> GUEST_PAGE_SHIFT;
+    struct page_code *page = &cache->pages[number];
+    uint32_t *link = &page->first, me = tb_index(cache, tb) * 2 + which, stamp = 0;
+    while (*link) {
+        struct tb *other = &cache->tbs[*link >> 1];
+        unsigned side = *link & 1;
+        if (*link == me) {
+            *link = tb->page_next[which];
+            continue;
+        }
+        stamp |= tb_stamp(other, side);
+        link = &other->page_next[side];
+    }
+    page->stamp = stamp;
+    if (!page->first)
+        vcpu->space->page_flags[number] &= (uint8_t)~PAGE_CODE;
+}
+
 /* One page's part of tcache_written(). */
 static void page_written(struct tcache *cache, struct vcpu *vcpu, uint64_t number, uint64_t first, uint64_t last)
 {
     struct page_code *page = &cache->pages[number];
-    uint32_t hit = stamp_of(first, last), kept = 0, *link = &page->first;
+    uint32_t hit = stamp_of(first, last);
     bool any = false;
 
     if (!(page->stamp & hit))
         return;
-    while (*link) {
-        struct tb *tb = &cache->tbs[*link];
-        if (tb_stamp(tb) & hit) {
-            *link = tb->page_next;
-            drop_block(cache, tb);
-            any = true;
-        } else {
-            kept |= tb_stamp(tb);
-            link = &tb->page_next;
-        }
+    for (uint32_t i = page->first; i;) {
+        struct tb *tb = &cache->tbs[i >> 1];
+        unsigned which = i & 1;
+        i = tb->page_next[which];
+        if (!(tb_stamp(tb, which) & hit))
+            continue;
+        drop_block(cache, tb);
+        leave_page(cache, vcpu, tb, 0);
+        if (tb->straddles)
+            leave_page(cache, vcpu, tb, 1);
+        any = true;
     }
-    page->stamp = kept;
-    if (!page->first)
-        vcpu->space->page_flags[number] &= (uint8_t)~PAGE_CODE;
     if (any)
         shadow_forget_code(vcpu);
 }
@@ -143,7 +170,7 @@ void tcache_written(struct tcache *cache, struct vcpu *vcpu, uint64_t offset, ui
 void tcache_link(struct tcache *cache, struct vcpu *vcpu, struct exit *exit, struct tb *to)
 {
     if (exit->guard) {
-        uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + to->page;
+        uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + to->page[0];
         uint64_t expected = -(host - (to->lin & ~(uint64_t)GUEST_PAGE_OFFSET));
         __builtin_memcpy(cache->rw + exit->guard, &expected, 8);
     }

@@ -29,17 +29,18 @@ struct mode_key {
 
 /* One entry, straight-line guest code, and its host code. */
 struct tb {
-    uint64_t lin;  /* linear address of the first byte */
-    uint64_t page; /* arena offset of the page */
-    uint32_t mode; /* struct mode_key as a number */
-    uint32_t code; /* host code, offset in the cache */
+    uint64_t lin;     /* linear address of the first byte */
+    uint64_t page[2]; /* arena offsets of the pages its bytes are on; [1] only if it straddles */
+    uint32_t mode;    /* struct mode_key as a number */
+    uint32_t code;    /* host code, offset in the cache */
     uint32_t code_size;
-    uint16_t guest_size; /* bytes; never past the page's end */
+    uint16_t guest_size; /* bytes; past the page's end only by the one instruction of a straddling block */
     uint16_t instructions;
     bool valid;
-    uint32_t hash_next; /* index, or NO_INDEX */
-    uint32_t page_next;
-    uint32_t incoming; /* first exit linked to this block */
+    bool straddles;        /* one instruction that crosses the page's end */
+    uint32_t hash_next;    /* index, or NO_INDEX */
+    uint32_t page_next[2]; /* next on each page's list, as in page_code.first */
+    uint32_t incoming;     /* first exit linked to this block */
 };
 
 enum site_kind {
@@ -76,7 +77,7 @@ struct exit {
 };
 
 struct page_code {
-    uint32_t first; /* block, or NO_INDEX - 0 means none: indices start at 1 */
+    uint32_t first; /* block * 2 + which of its pages this is; 0: none */
     uint32_t stamp;
 };
 

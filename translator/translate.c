@@ -109,11 +109,62 @@ static void close_instruction(struct translation_job *job)
 static void log_block(const struct translation_job *job, const uint8_t *guest)
 {
     const struct tb *tb = job->tb;
-    if (log_mask & LOG_IN_ASM)
+    if (log_mask & LOG_IN_ASM && !tb->straddles)
         disassemble(guest, tb->guest_size, tb->lin, job->mode.code_size, "guest");
     if (log_mask & LOG_OUT_ASM)
         disassemble(job->bt->cache.rw + tb->code, tb->code_size, (uint64_t)(uintptr_t)(job->bt->cache.rx + tb->code), 8,
                     "host");
+}
+
+/* Emits one decoded instruction at the block's present end. */
+static void add_instruction(struct translation_job *job)
+{
+    struct tb *tb = job->tb;
+    job->lin = tb->lin + tb->guest_size;
+    job->begin = job->e.at;
+    job->first_site = job->bt->cache.site_count;
+    emit_instruction(job);
+    close_instruction(job);
+    tb->guest_size = (uint16_t)(tb->guest_size + job->insn.length);
+    tb->instructions++;
+}
+
+/* Decodes the instruction whose first `left` bytes are the last of the page. False: it stays with the interpreter. */
+static bool decode_straddling(struct translation_job *job, const uint8_t *bytes, unsigned left)
+{
+    struct vcpu *vcpu = job->vcpu;
+    uint64_t next = (job->tb->lin | GUEST_PAGE_OFFSET) + 1;
+    uint8_t both[15];
+    struct translation t;
+    if (left >= 15 || (job->mode.code_size != 8 && next >> 32))
+        return false;
+    if (!mmu_walk(vcpu, lin(next), ACCESS_EXEC, vcpu->cpl == 3, &t) || !t.host)
+        return false;
+    __builtin_memcpy(both, bytes, left);
+    __builtin_memcpy(both + left, t.host, 15 - left);
+    if (!insn_decode(&job->insn, &vcpu->features, job->mode.code_size, both, 15) || !job->insn.length)
+        return false;
+    shadow_fill(vcpu, lin(next), ACCESS_EXEC, &t);
+    job->tb->page[1] = space_offset(vcpu->space, t.host);
+    job->tb->straddles = true;
+    return true;
+}
+
+/* A block of the one instruction that crosses the page's end; it first checks that the second page is still the same.
+ */
+static bool emit_straddling(struct translation_job *job, const uint8_t *bytes, unsigned left)
+{
+    if (!decode_straddling(job, bytes, left))
+        return false;
+    job->lin = job->tb->lin;
+    job->begin = job->e.at;
+    job->first_site = job->bt->cache.site_count;
+    emit_page_guard(job, (job->tb->lin | GUEST_PAGE_OFFSET) + 1, job->tb->page[1]);
+    close_instruction(job);
+    uint32_t guard = job->bt->cache.site_count - 1;
+    add_instruction(job);
+    job->bt->cache.sites[guard].next = code_offset(job, job->e.at);
+    return true;
 }
 
 /* True if the block has at least one instruction. */
@@ -127,17 +178,11 @@ static bool emit_block(struct translation_job *job, const uint8_t *page)
         unsigned left = GUEST_PAGE_SIZE - offset;
         if (!insn_decode(&job->insn, &job->vcpu->features, job->mode.code_size, page + offset, left < 15 ? left : 15) ||
             !job->insn.length || job->insn.length > left)
-            break; /* crosses the page's end, or is too long: the interpreter knows */
-        job->lin = tb->lin + tb->guest_size;
-        job->begin = job->e.at;
-        job->first_site = job->bt->cache.site_count;
-        emit_instruction(job);
-        close_instruction(job);
-        tb->guest_size = (uint16_t)(tb->guest_size + job->insn.length);
-        tb->instructions++;
+            break; /* crosses the page's end, or is too long */
+        add_instruction(job);
         offset += job->insn.length;
     }
-    if (!tb->instructions)
+    if (!tb->instructions && !emit_straddling(job, page + offset, GUEST_PAGE_SIZE - offset))
         return false;
     if (!job->ended) {
         uint64_t next = tb->lin + tb->guest_size;
@@ -161,7 +206,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     struct tb *tb = &cache->tbs[cache->tb_count];
     uint32_t sites = cache->site_count, exits = cache->exit_count, insns = cache->insn_count;
 
-    *tb = (struct tb){.lin = at, .page = page, .mode = mode, .code = (uint32_t)cache->used};
+    *tb = (struct tb){.lin = at, .page = {page}, .mode = mode, .code = (uint32_t)cache->used};
     job->bt = bt;
     job->vcpu = vcpu;
     job->e.at = cache->rw + cache->used;
