@@ -23,12 +23,13 @@ static void on_signal(int signal_number, siginfo_t *info, void *ucontext)
 {
     greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
     const uint8_t *pc = (const uint8_t *)(uintptr_t)regs[REG_RIP];
-    (void)info;
     for (unsigned i = 0; i < TRAP_REGIONS; i++)
         if (pc >= regions[i].start && pc < regions[i].end &&
             regions[i].handle(regions[i].context, (int)regs[REG_TRAPNO], ucontext))
             return;
     sigaction(signal_number, &previous[signal_number], NULL); /* the instruction faults again */
+    if (info->si_code <= 0)                                   /* unless it was sent by kill() */
+        raise(signal_number);
 }
 
 int trap_install(struct error *err)

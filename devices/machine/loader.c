@@ -38,6 +38,8 @@ static int read_all(int fd, struct blob *blob, uint64_t max)
         return -errno;
     if (S_ISDIR(st.st_mode))
         return -EISDIR;
+    if (S_ISCHR(st.st_mode)) /* /dev/zero would never end */
+        return -EINVAL;
     if (S_ISREG(st.st_mode)) {
         if ((uint64_t)st.st_size > max)
             return -EFBIG;

@@ -247,7 +247,7 @@ static int create_memory(struct pc *pc, struct error *err)
 
 /* --- the page ----------------------------------------------------------------------------------------------------- */
 
-enum { PM_BASE = 0x600, SMI_PORT = 0xb2, RESET_PORT = 0xcf9 };
+enum { PM_BASE = 0x600, SMI_PORT = 0xb2, RESET_PORT = 0xcf9, SERIAL1_PORT = 0x3f8, SERIAL2_PORT = 0x2f8 };
 
 static void add_device(struct pc *pc, const struct device_class *class, void *state)
 {
@@ -353,8 +353,8 @@ static int map_chips(struct pc *pc, struct error *err)
         {SMI_PORT, ACPI_SMI_SIZE, &acpi_smi_ops, &pc->pm, "SMI command"},
         {RESET_PORT, 1, &acpi_reset_ops, &pc->pm, "reset control"},
         {PM_BASE, ACPI_PM_SIZE, &acpi_pm_ops, &pc->pm, "ACPI power management"},
-        {c->serial_present[0] ? 0x3f8 : 0, 8, &ns16550_ops, &pc->serial[0], "serial port 1"},
-        {c->serial_present[1] ? 0x2f8 : 0, 8, &ns16550_ops, &pc->serial[1], "serial port 2"},
+        {c->serial_present[0] ? SERIAL1_PORT : 0, 8, &ns16550_ops, &pc->serial[0], "serial port 1"},
+        {c->serial_present[1] ? SERIAL2_PORT : 0, 8, &ns16550_ops, &pc->serial[1], "serial port 2"},
         {c->debugcon_present ? DEBUGCON_BASE : 0, 1, &debugcon_ops, &pc->debugcon, "debug console"},
     };
     const struct bus_region memory[] = {
@@ -450,12 +450,28 @@ static void setup_acpi(struct pc *pc)
     space_write_bytes(pc->config.space, gpa(ACPI_RSDP_ADDRESS), rsdp, sizeof(rsdp));
 }
 
+/* 115200 baud, 8 data bits, no parity: test kernels and boot loaders write without setting the line. */
+static void setup_serial(struct pc *pc)
+{
+    static const uint16_t ports[PC_SERIALS] = {SERIAL1_PORT, SERIAL2_PORT};
+
+    for (unsigned i = 0; i < PC_SERIALS; i++) {
+        if (!pc->config.serial_present[i])
+            continue;
+        bus_write(pc->config.io, ports[i] + 3, 0x83, 1); /* LCR: divisor access */
+        bus_write(pc->config.io, ports[i], 1, 1);
+        bus_write(pc->config.io, ports[i] + 1, 0, 1);
+        bus_write(pc->config.io, ports[i] + 3, 0x03, 1);
+    }
+}
+
 void pc_firmware_setup(struct pc *pc)
 {
     static const uint16_t base_kilobytes = EBDA >> 10, ebda_segment = EBDA >> 4, ebda_kilobytes = 1;
 
     lapic_set_virtual_wire(&pc->lapic);
     i8042_firmware_setup(&pc->kbc);
+    setup_serial(pc);
     bus_write(pc->config.io, 0x4d1, 1 << (IRQ_SCI - 8), 1); /* the SCI is level-triggered */
     setup_cmos(pc);
     setup_acpi(pc);

@@ -25,8 +25,9 @@ static void on_fatal(int signal_number)
 static void apply(void)
 {
     struct termios mode;
-    /* Changing it from the background would stop us (SIGTTOU). */
-    if (!wanted || tcgetpgrp(STDIN_FILENO) != getpgrp())
+    /* Changing our controlling terminal from the background would stop us (SIGTTOU). */
+    pid_t foreground = tcgetpgrp(STDIN_FILENO);
+    if (!wanted || (foreground != -1 && foreground != getpgrp()))
         return;
     mode = saved;
     mode.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
@@ -46,7 +47,6 @@ void terminal_guard(void)
 
     if (!isatty(STDIN_FILENO))
         return;
-
     for (unsigned i = 0; i < ARRAY_LEN(fatal); i++)
         sigaction(fatal[i], &action, NULL);
     atexit(terminal_leave);

@@ -1,0 +1,60 @@
+"""Bad input on the command line: one line that says what and how to mend it, exit status 1, nothing on stdout."""
+import os
+
+from tiny_guest import FOLDER, HANG, check, kernel, run
+
+good = kernel(HANG)
+unreadable = os.path.join(FOLDER.name, "unreadable")
+open(unreadable, "w").close()
+os.chmod(unreadable, 0)
+big = os.path.join(FOLDER.name, "big")
+with open(big, "w") as file:
+    file.truncate(1 << 30)
+
+CASES = [  # arguments, what the message must name
+    ([], "-kernel"),
+    (["-kernel"], "needs an argument"),
+    (["-kernel", "/nonexistent"], "/nonexistent"),
+    (["-kernel", "/etc"], "directory"),
+    (["-kernel", "/etc/passwd"], "not a kernel"),
+    (["-kernel", "/dev/zero"], "/dev/zero"),
+    (["-kernel", big], "-m"),
+    (["-kernel", good, "-initrd", "/nonexistent"], "/nonexistent"),
+    (["-kernel", good, "-initrd", big], "-m"),
+    (["-kernel", good, "-m", "0"], "-m 512"),
+    (["-kernel", good, "-m", "3T"], "64"),
+    (["-kernel", good, "-m", "lots"], "-m 2G"),
+    (["-kernel", good, "-noreboot"], "-no-reboot"),
+    (["-kernal", good], "-kernel"),
+    (["-kernel", good, "-cpu", "z80"], "z80"),
+    (["-kernel", good, "-cpu", "max,+nosuch"], "nosuch"),
+    (["-kernel", good, "-accel", "kvm"], "not built yet"),
+    (["-kernel", good, "-accel", "warp"], "interp"),
+    (["-kernel", good, "-d", "everything"], "-d help"),
+    (["-kernel", good, "-d", "int", "-D", "/nonexistent/log"], "/nonexistent/log"),
+    (["-kernel", good, "-smp", "4"], "-smp 1"),
+    (["-kernel", good, "-machine", "q35"], "pc"),
+    (["-kernel", good, "-serial", "tcp::1234"], "file:PATH"),
+    (["-kernel", good, "-serial", "file:/nonexistent/x"], "/nonexistent/x"),
+    (["-kernel", good, "-serial", "unix:/nonexistent/x,server=on,wait=off"], "/nonexistent/x"),
+    (["-kernel", good, "-serial", "unix:/tmp/x"], "server=on,wait=off"),
+    (["-kernel", good, "-serial", "stdio", "-serial", "stdio"], "already"),
+    (["-kernel", good, "-device", "isa-debug-exit,iobase=0x60"], "8042"),
+    (["-kernel", good, "-device", "e1000"], "isa-debug-exit"),
+    (["disk.img"], "disk.img"),
+]
+if os.geteuid() != 0:
+    CASES.append((["-kernel", unreadable], "permission"))
+
+for arguments, needle in CASES:
+    result = run(*arguments)
+    text = result.stderr.decode()
+    check(result.returncode == 1, f"{arguments}: status {result.returncode}, {text!r}")
+    check(text.startswith("ring3: ") and text.count("\n") == 1 and text.endswith("\n"), f"{arguments}: {text!r}")
+    check(needle.lower() in text.lower(), f"{arguments}: {text!r} does not say {needle!r}")
+    check(not result.stdout, f"{arguments}: wrote {result.stdout!r}")
+
+for question in (["-help"], ["--help"], ["-h"], ["-version"], ["-cpu", "help"], ["-accel", "help"], ["-d", "help"],
+                 ["-machine", "help"]):
+    result = run(*question)
+    check(result.returncode == 0 and result.stdout and not result.stderr, f"{question}: {result}")

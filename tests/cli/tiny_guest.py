@@ -1,0 +1,48 @@
+"""Tiny Multiboot kernels made of a few bytes of 32-bit code, and a way to run ring3 on them."""
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+if __name__ == "__main__":
+    sys.exit(0)  # a module of the tests beside it, not one itself
+
+RING3 = os.environ["RING3"]
+FOLDER = tempfile.TemporaryDirectory()
+LOAD = 0x100000
+
+HANG = b"\xfa\xf4\xeb\xfd"  # cli; 1: hlt; jmp 1b
+TRIPLE_FAULT = b"\x0f\x0b"  # ud2, without an IDT
+ECHO = (b"\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7"  # 1: mov dx, 3fdh; in al, dx; test al, 1; jz 1b
+        b"\x66\xba\xf8\x03\xec\xee\xeb\xee")  # mov dx, 3f8h; in al, dx; out dx, al; jmp 1b
+
+
+def out8(port, value):
+    return b"\x66\xba" + struct.pack("<H", port) + b"\xb0" + bytes([value]) + b"\xee"
+
+
+def out16(port, value):
+    return b"\x66\xba" + struct.pack("<H", port) + b"\x66\xb8" + struct.pack("<H", value) + b"\x66\xef"
+
+
+def say(text):
+    return b"".join(out8(0x3F8, byte) for byte in text.encode())
+
+
+def kernel(code):
+    """Writes the kernel and returns its path."""
+    magic, flags = 0x1BADB002, 1 << 16
+    header = struct.pack("<8I", magic, flags, -(magic + flags) & 0xFFFFFFFF, LOAD, LOAD, 0, 0, LOAD + 32)
+    with tempfile.NamedTemporaryFile(dir=FOLDER.name, delete=False) as file:
+        file.write(header + code)
+    return file.name
+
+
+def run(*arguments, stdin=b""):
+    return subprocess.run([RING3, *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+
+
+def check(condition, what):
+    if not condition:
+        raise SystemExit(f"FAILED: {what}")

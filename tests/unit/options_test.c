@@ -1,0 +1,161 @@
+/* The command line: what it accepts, what it refuses, and that refusals say how to mend it. */
+#include "devices/machine/options.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+static struct machine_options options;
+static struct error err;
+
+/* Parses a command line of at most 15 words, null-terminated. */
+static int parse(const char *first, ...)
+{
+    char *argv[17] = {(char *)"ring3", (char *)first};
+    int argc = 2;
+    va_list args;
+
+    va_start(args, first);
+    while (argc < 16 && (argv[argc] = va_arg(args, char *)))
+        argc++;
+    va_end(args);
+    err.text[0] = 0;
+    return options_parse(argc, argv, &options, &err);
+}
+
+#define PARSE(...)   parse(__VA_ARGS__, (char *)NULL)
+#define BOOT(...)    parse("-kernel", "k", __VA_ARGS__, (char *)NULL)
+#define REFUSED(...) cr_assert_eq(BOOT(__VA_ARGS__), -EINVAL)
+#define SAYS(what)   cr_assert(strstr(err.text, what), "%s", err.text)
+
+Test(options, defaults)
+{
+    cr_assert_eq(PARSE("-kernel", "k"), 0, "%s", err.text);
+    cr_assert_eq(options.action, OPTIONS_RUN);
+    cr_assert_eq(options.ram_bytes, 512ull << 20);
+    cr_assert_str_eq(options.accel, "bt");
+    cr_assert_str_eq(options.cpu, "max");
+    cr_assert_null(options.initrd);
+    cr_assert_not(options.no_reboot);
+}
+
+Test(options, memory_sizes)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"512", 512ull << 20},
+                {"512M", 512ull << 20},
+                {"2G", 2ull << 30},
+                {"65536k", 64ull << 20},
+                {"size=1g", 1ull << 30}};
+    static const char *const bad[] = {
+        "0", "1", "3T", "abc", "", "-1", "12X", "99999999999999999999", "18446744073709551615T", "1.5G", "64G1"};
+
+    for (unsigned i = 0; i < ARRAY_LEN(good); i++) {
+        cr_assert_eq(BOOT("-m", good[i].text), 0, "%s", err.text);
+        cr_assert_eq(options.ram_bytes, good[i].bytes, "%s", good[i].text);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        REFUSED("-m", bad[i]);
+        SAYS("-m ");
+    }
+}
+
+Test(options, dashes_and_aliases)
+{
+    cr_assert_eq(BOOT("--append", "a b", "-no-reboot", "--nographic", "-M", "pc"), 0, "%s", err.text);
+    cr_assert_str_eq(options.append, "a b");
+    cr_assert(options.no_reboot && options.nographic);
+}
+
+Test(options, unknown_names_the_nearest)
+{
+    REFUSED("-inird", "x");
+    SAYS("-initrd");
+    REFUSED("-noreboot");
+    SAYS("-no-reboot");
+    REFUSED("-averylongoptionthatnobodyhaseverwrittenanywhere");
+    REFUSED("-");
+    REFUSED("disk.img");
+    SAYS("disk.img");
+}
+
+Test(options, missing_argument_and_kernel)
+{
+    REFUSED("-append");
+    SAYS("-append TEXT");
+    cr_assert_eq(PARSE("-m", "64"), -EINVAL);
+    SAYS("-kernel FILE");
+}
+
+Test(options, questions_are_answered_without_a_kernel)
+{
+    cr_assert_eq(PARSE("-help"), 0);
+    cr_assert_eq(options.action, OPTIONS_HELP);
+    cr_assert_eq(PARSE("--version"), 0);
+    cr_assert_eq(options.action, OPTIONS_VERSION);
+    cr_assert_eq(PARSE("-cpu", "help"), 0);
+    cr_assert_eq(options.action, OPTIONS_CPU_HELP);
+    cr_assert_eq(PARSE("-accel", "help"), 0);
+    cr_assert_eq(options.action, OPTIONS_ACCEL_HELP);
+    cr_assert_eq(PARSE("-d", "help"), 0);
+    cr_assert_eq(options.action, OPTIONS_LOG_HELP);
+    cr_assert_eq(PARSE("-machine", "help"), 0);
+    cr_assert_eq(options.action, OPTIONS_MACHINE_HELP);
+}
+
+Test(options, accel)
+{
+    cr_assert_eq(BOOT("-accel", "interp"), 0);
+    cr_assert_str_eq(options.accel, "interp");
+    cr_assert_eq(BOOT("-accel", "bt,tb-size=32"), 0, "%s", err.text);
+    cr_assert_eq(options.cache_bytes, 32u << 20);
+    REFUSED("-accel", "kvm");
+    SAYS("not built yet");
+    REFUSED("-accel", "tcg");
+    REFUSED("-accel", "bt,tb-size=0");
+    REFUSED("-accel", "bt,colour=red");
+}
+
+Test(options, debug_exit)
+{
+    cr_assert_eq(BOOT("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"), 0, "%s", err.text);
+    cr_assert(options.debug_exit);
+    cr_assert_eq(options.debug_exit_base, 0xf4);
+    cr_assert_eq(options.debug_exit_size, 4);
+    REFUSED("-device", "isa-debug-exit,iobase=0x10000");
+    REFUSED("-device", "isa-debug-exit,iosize=0");
+    REFUSED("-device", "isa-debug-exit,iobase=0xffff,iosize=2");
+    REFUSED("-device", "e1000");
+    SAYS("isa-debug-exit");
+}
+
+Test(options, rtc)
+{
+    cr_assert_eq(BOOT("-rtc", "base=2026-01-31T12:00:00"), 0, "%s", err.text);
+    cr_assert_eq(options.rtc_base, RTC_DATE);
+    cr_assert_eq(options.rtc_epoch, 1769860800);
+    cr_assert_eq(BOOT("-rtc", "base=localtime"), 0);
+    cr_assert_eq(options.rtc_base, RTC_LOCALTIME);
+    REFUSED("-rtc", "base=tomorrow");
+    REFUSED("-rtc", "clock=vm");
+}
+
+Test(options, serial_ports_are_two)
+{
+    cr_assert_eq(BOOT("-serial", "mon:stdio", "-serial", "file:x"), 0);
+    cr_assert_eq(options.serials, 2);
+    REFUSED("-serial", "null", "-serial", "null", "-serial", "null");
+}
+
+Test(options, what_is_not_there_says_so)
+{
+    REFUSED("-smp", "2");
+    REFUSED("-machine", "q35");
+    SAYS("pc");
+    REFUSED("-monitor", "stdio");
+    REFUSED("-display", "gtk");
+    cr_assert_eq(BOOT("-smp", "1", "-monitor", "none", "-display", "none"), 0);
+}
