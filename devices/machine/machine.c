@@ -35,8 +35,7 @@ static uint64_t host_ns(void *context)
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* Host time of the earliest timer. */
-static uint64_t next_deadline(const struct machine *m)
+uint64_t machine_next_deadline(const struct machine *m)
 {
     uint64_t deadline = vclock_next_deadline(&m->clock);
     if (deadline == VCLOCK_NEVER || m->clock.stopped || __builtin_add_overflow(deadline, m->clock.offset, &deadline))
@@ -44,11 +43,17 @@ static uint64_t next_deadline(const struct machine *m)
     return deadline;
 }
 
+/* Whether the sleeping vCPU's thread will serve that deadline. */
+static bool left_to_sleeper(const struct machine *m, uint64_t deadline)
+{
+    return __atomic_load_n(&m->asleep, __ATOMIC_SEQ_CST) && deadline >= m->sleep_until;
+}
+
 static void on_deadline_moved(void *context)
 {
     struct machine *m = context;
-    uint64_t deadline = next_deadline(m);
-    if (deadline < m->loop.armed)
+    uint64_t deadline = machine_next_deadline(m);
+    if (deadline < m->loop.armed && !left_to_sleeper(m, deadline))
         event_loop_set_timer(&m->loop, deadline);
 }
 
@@ -380,7 +385,7 @@ static void resume_time_locked(struct machine *m)
 {
     m->vcpu->tsc_offset = m->paused_tsc - __builtin_ia32_rdtsc();
     vclock_continue(&m->clock);
-    event_loop_set_timer(&m->loop, next_deadline(m));
+    event_loop_set_timer(&m->loop, machine_next_deadline(m));
 }
 
 static void stop_time_locked(struct machine *m)
@@ -399,7 +404,8 @@ static void loop_locked(struct machine *m)
                 stream_drain(m->serial[i], 0);
             stream_drain(m->debugcon, 0);
         }
-        event_loop_set_timer(&m->loop, next_deadline(m));
+        uint64_t deadline = machine_next_deadline(m);
+        event_loop_set_timer(&m->loop, left_to_sleeper(m, deadline) ? EVENT_LOOP_NEVER : deadline);
         event_loop_wait(&m->loop, &m->lock);
         vclock_run(&m->clock);
     }

@@ -32,7 +32,8 @@ struct machine {
     bool thread_started;
 
     bool interrupt_maybe; /* atomic. False: no interrupt is pending. True: ask the controllers. */
-    bool asleep;          /* atomic: the vCPU's thread waits for vcpu->events to change */
+    bool asleep;          /* atomic: the vCPU's thread waits for vcpu->events to change, or until */
+    uint64_t sleep_until; /* this host time (CLOCK_MONOTONIC ns), when it serves the clock's timers */
 
     bool paused, vcpu_parked, reset_wanted, exiting;
     bool space_created, pc_created, loop_created;
@@ -55,6 +56,9 @@ void machine_join_vcpu(struct machine *m);
 void machine_kick(struct machine *m, uint32_t events);
 
 /* machine.c; with the lock held */
+
+/* Host time (CLOCK_MONOTONIC ns) of the clock's earliest timer, or EVENT_LOOP_NEVER. */
+uint64_t machine_next_deadline(const struct machine *m);
 
 /* Power-up state of everything, firmware's work, kernel loaded, vCPU at its entry. The vCPU is not running. */
 int machine_boot_locked(struct machine *m, struct error *err);

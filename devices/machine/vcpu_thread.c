@@ -26,6 +26,7 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,12 +151,33 @@ void machine_kick(struct machine *m, uint32_t events)
         syscall(SYS_futex, &m->vcpu->events, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+/*
+ * Waits on the futex until an event comes. The sleeper serves the clock's timers itself: the usual end of a sleep is a
+ * timer interrupt, and another thread would only have to wake this one. The loop's host timer is for deadlines before
+ * `sleep_until` then.
+ */
 static void sleep_until_event(struct machine *m)
 {
-    __atomic_store_n(&m->asleep, true, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&m->vcpu->events, __ATOMIC_SEQ_CST))
-        syscall(SYS_futex, &m->vcpu->events, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-    __atomic_store_n(&m->asleep, false, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&m->lock);
+    for (;;) {
+        vclock_run(&m->clock);
+        if (__atomic_load_n(&m->vcpu->events, __ATOMIC_SEQ_CST))
+            break;
+        m->sleep_until = machine_next_deadline(m);
+        event_loop_set_timer(&m->loop, EVENT_LOOP_NEVER);
+        __atomic_store_n(&m->asleep, true, __ATOMIC_SEQ_CST);
+        struct timespec until = {.tv_sec = (time_t)(m->sleep_until / NS_PER_SECOND),
+                                 .tv_nsec = (long)(m->sleep_until % NS_PER_SECOND)};
+        bool forever = m->sleep_until == EVENT_LOOP_NEVER;
+        pthread_mutex_unlock(&m->lock);
+        if (!__atomic_load_n(&m->vcpu->events, __ATOMIC_SEQ_CST))
+            syscall(SYS_futex, &m->vcpu->events, FUTEX_WAIT_BITSET_PRIVATE, 0, forever ? NULL : &until, NULL,
+                    FUTEX_BITSET_MATCH_ANY);
+        pthread_mutex_lock(&m->lock);
+        __atomic_store_n(&m->asleep, false, __ATOMIC_SEQ_CST);
+    }
+    event_loop_set_timer(&m->loop, machine_next_deadline(m));
+    pthread_mutex_unlock(&m->lock);
 }
 
 /* --- the thread --------------------------------------------------------------------------------------------------- */
@@ -193,6 +215,7 @@ static void *vcpu_thread(void *context)
     struct machine *m = context;
     struct error err;
 
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* sleeps end on time */
     int r = trap_thread_start(&err);
     pthread_mutex_lock(&m->lock);
     if (r) {
