@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-SECONDS = 20
+SECONDS = 5
 STOP = "-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04 -nographic".split()
 SUCCESS = 0x10 << 1 | 1  # what isa-debug-exit makes of the kernels' last OUT
 SKIPPED = 77
