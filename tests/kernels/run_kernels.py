@@ -56,6 +56,12 @@ DEVIATIONS = {
         "*ret ring 3, ss dpl 3 not present": "TCG raises #NP, the SDM #SS",
         "ud with an absent gate: np": "TCG leaves EXT clear for exceptions",
     },
+    "debug": {
+        "code with RF, rep, hits": "TCG looks for instruction breakpoints at each iteration",
+        "GD, hits*": "TCG has no GD",
+        "dr6, all ones": "TCG keeps reserved bits",
+        "dr7, all ones but GD": "TCG keeps reserved bits",
+    },
     "long": {
         "read over the edge": "TCG looks at the first byte only",
         "read by r*": "TCG raises #GP for non-canonical stack references, too",
