@@ -52,8 +52,21 @@ static void drop_view(struct view *view, bool global)
     drop_log(view, 0);
     if (global) {
         drop_log(view, 1);
-        view->large = view->huge = false;
+        view->huge = false;
+        for (unsigned i = 0; i < ARRAY_LEN(view->large); i++)
+            view->large[i] = 0;
     }
+}
+
+/* The 4 MiB region's place in the set of regions with entries from 2 or 4 MiB pages. */
+static unsigned large_bit(uint64_t linear)
+{
+    return (unsigned)((linear >> 22) ^ (linear >> 31)) & 511;
+}
+
+static bool large_seen(const struct view *view, uint64_t linear)
+{
+    return view->large[large_bit(linear) >> 6] >> (large_bit(linear) & 63) & 1;
 }
 
 /* Drops the entry of one linear page, or of the 2 or 4 MiB around it where large pages were seen. */
@@ -65,7 +78,7 @@ static void drop_page(struct vcpu *vcpu, struct view *view, uint64_t linear)
         drop_view(view, true);
         return;
     }
-    if (view->large) {
+    if (large_seen(view, linear)) {
         first = linear & ~0x3fffffull;
         count = 1024;
     }
@@ -116,7 +129,8 @@ void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct t
     }
     if (!*read && !*write && !*exec)
         log_index(view, (uint32_t)index, t->global && vcpu->cr4 & CR4_PGE);
-    view->large |= t->page_shift > 12;
+    if (t->page_shift > 12)
+        view->large[large_bit(linear) >> 6] |= BIT(large_bit(linear) & 63);
     view->huge |= t->page_shift > 22;
     if (access == ACCESS_EXEC)
         *exec = value;

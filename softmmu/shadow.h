@@ -43,20 +43,22 @@ enum {
 
 /* Operands that emitted code takes from memory, at GS + VIEW_CONSTANTS. */
 struct view_constants {
-    uint64_t index_mask;   /* the linear-address bits that make the index, for PEXT */
-    uint64_t jump_mask;    /* the bits that index the jump cache */
-    uint64_t page_offset;  /* fffh */
-    uint64_t low_mask[6];  /* [log2 size]: size - 1, for sizes 1 to 32 */
-    uint64_t return_base;  /* minus the empty return stack's pointer */
-    uint64_t without_if;   /* EFLAGS bits without IF */
-    uint8_t fits[6][4096]; /* [log2 size][page offset]: 1 if that many bytes from there stay in the page */
+    uint64_t index_mask;             /* the linear-address bits that make the index, for PEXT */
+    uint64_t jump_mask;              /* the bits that index the jump cache */
+    uint64_t page_offset;            /* fffh */
+    uint64_t low_mask[6];            /* [log2 size]: size - 1, for sizes 1 to 32 */
+    uint64_t return_base;            /* minus the empty return stack's pointer */
+    uint64_t without_if, without_df; /* EFLAGS bits but IF, but DF */
+    uint64_t arithmetic;             /* FLAGS_ARITHMETIC */
+    uint64_t bit_mask;               /* 63 */
+    uint8_t fits[6][4096];           /* [log2 size][page offset]: 1 if that many bytes from there stay in the page */
 };
 
 struct view {
     uint8_t *base; /* what GS holds */
     uint16_t pcid;
     bool in_use;
-    bool large;        /* entries from 2 or 4 MiB pages exist */
+    uint64_t large[8]; /* set of 4 MiB regions that hold entries of larger pages, hashed: see large_bit() */
     bool huge;         /* entries from 1 GiB pages exist */
     uint32_t mode_key; /* of the code that the jump cache and the return stack refer to */
     uint64_t last_used;

@@ -182,6 +182,35 @@ static inline void e_pdep(struct emitter *e, unsigned to, unsigned from, int32_t
     start[3] |= 1; /* pp: F3 -> F2 */
 }
 
+/* rorx to, from, count */
+static inline void e_rorx(struct emitter *e, unsigned to, unsigned from, unsigned count)
+{
+    e8(e, 0xc4);
+    e8(e, (to >= 8 ? 0 : 0x80) | 0x40 | (from >= 8 ? 0 : 0x20) | 3);
+    e8(e, 0xfb);
+    e8(e, 0xf0);
+    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
+    e8(e, count);
+}
+
+/* sarx to, from, count (64 or 32 bits) */
+static inline void e_sarx(struct emitter *e, bool w, unsigned to, unsigned from, unsigned count)
+{
+    e8(e, 0xc4);
+    e8(e, (to >= 8 ? 0 : 0x80) | 0x40 | (from >= 8 ? 0 : 0x20) | 2);
+    e8(e, (unsigned)w << 7 | (~count & 15) << 3 | 2);
+    e8(e, 0xf7);
+    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
+}
+
+/* movsxd to, from32 */
+static inline void e_movsxd(struct emitter *e, unsigned to, unsigned from)
+{
+    e_rex(e, true, to, 0, from);
+    e8(e, 0x63);
+    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
+}
+
 /* mov to, gs:[index * 8 + table] */
 static inline void e_load_table(struct emitter *e, unsigned to, unsigned index, int32_t table)
 {

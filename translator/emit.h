@@ -119,6 +119,11 @@ void emit_lea(struct translation_job *job);
 /* True if the instruction was one of stack or near control flow that has inline code; else nothing was emitted. */
 bool emit_flow(struct translation_job *job);
 
+/* True if it was a system instruction with inline code for this mode; else nothing was emitted. */
+bool emit_system(struct translation_job *job);
+/* Pushes a host register other than rcx (t in 64-bit mode only) onto the guest's stack. */
+void emit_push_register(struct translation_job *job, unsigned value);
+
 /* Stub bodies, at the end of the block. */
 void emit_stubs(struct translation_job *job);
 

@@ -66,7 +66,7 @@ static void site_here(struct translation_job *job, uint32_t site)
  *     lea   r11, [r11 - 8]
  * 32-bit code: the address is in t, so the value must be elsewhere.
  */
-static void emit_push_register(struct translation_job *job, unsigned value)
+void emit_push_register(struct translation_job *job, unsigned value)
 {
     struct emitter *e = &job->e;
     int32_t size = (int32_t)job->mode.stack_size;
@@ -337,9 +337,14 @@ static bool emit_target(struct translation_job *job)
     return true;
 }
 
-static void emit_goto(struct translation_job *job, uint32_t routine)
+/* mov dword gs:[last_branch], site; jmp routine. undo: what to add to RSP to take the branch back. */
+static void emit_miss(struct translation_job *job, uint32_t routine, int32_t undo)
 {
-    emit_room(job, 12);
+    struct emitter *e = &job->e;
+    uint32_t site = site_add(job, SITE_BRANCH);
+    job->bt->cache.sites[site].insn = (uint32_t)undo;
+    e_state(e, false, 0xc7, 0, offsetof(struct vcpu, last_branch));
+    e32(e, site);
     e_patch32(e_jmp32(&job->e), job->bt->cache.rw + routine);
 }
 
@@ -349,21 +354,22 @@ static void emit_goto(struct translation_job *job, uint32_t routine)
  *     mov   rcx, gs:[rcx * 8 + TAGS]    ; minus the target
  *     lea   rcx, [rcx + t]
  *     jrcxz 1f
+ *     mov   gs:[last_branch], site
  *     jmp   jump_lookup                 ; polls, looks again, asks C
  *  1: mov   ecx, gs:[run]; jrcxz 2f
  *     pext  rcx, t, gs:[jump_mask]
  *     jmp   gs:[rcx * 8 + HOSTS]        ; or call
  */
-static uint8_t *emit_jump_cached(struct translation_job *job)
+static void emit_jump_cached(struct translation_job *job, int32_t undo)
 {
     struct emitter *e = &job->e;
-    emit_room(job, 90);
+    emit_room(job, 110);
     e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
     e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
     e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
     uint8_t *hit = e_jrcxz(e);
     uint8_t *miss = e->at;
-    e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
+    emit_miss(job, job->bt->jump_lookup, undo);
     e_patch8(hit, e->at);
     e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
     e_patch8(e_jrcxz(e), miss);
@@ -371,14 +377,13 @@ static uint8_t *emit_jump_cached(struct translation_job *job)
     e8(e, 0x65);
     e8(e, 0xff); /* jmp gs:[rcx * 8 + HOSTS] */
     e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
-    return miss;
 }
 
 static bool emit_jmp_indirect(struct translation_job *job)
 {
     if (!emit_target(job))
         return false;
-    emit_jump_cached(job);
+    emit_jump_cached(job, 0);
     job->ended = true;
     return true;
 }
@@ -416,7 +421,7 @@ static bool emit_call_indirect(struct translation_job *job)
     uint8_t *call = e_call32(e);
     emit_landing(job, back);
     e_patch32(call, e->at);
-    emit_jump_cached(job);
+    emit_jump_cached(job, 8);
     job->ended = true;
     return true;
 }
@@ -447,7 +452,7 @@ static bool emit_ret(struct translation_job *job)
     e_op_mem(e, true, 0x8b, HOST_RCX, HOST_RSP, HOST_NONE, 1, 8);
     e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
     uint8_t *hit = e_jrcxz(e);
-    emit_goto(job, job->bt->return_miss);
+    emit_miss(job, job->bt->return_miss, -(size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0)));
     e_patch8(hit, e->at);
     e8(e, 0xc3);
     job->ended = true;

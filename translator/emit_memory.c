@@ -226,9 +226,20 @@ bool emit_address(struct translation_job *job, struct address *address)
     int32_t segment_base = (int32_t)(offsetof(struct vcpu, segment) + mem->segment * sizeof(struct segment) +
                                      offsetof(struct segment, base));
     if (mem->base == REG_RIP_BASE) {
-        if (!wide || add_base)
+        uint64_t value = job->lin + insn->length + (uint64_t)mem->disp;
+        if (!wide)
             return false;
-        set_constant(job, address, job->lin + insn->length + (uint64_t)mem->disp);
+        if (!add_base) {
+            set_constant(job, address, value);
+        } else if (value == sign_extend(value, 4)) { /* per-CPU data of a kernel */
+            e_load_state(e, HOST_T, segment_base);
+            *address = (struct address){.base = HOST_T, .disp = (int32_t)value};
+        } else {
+            e_mov_imm(e, HOST_T, value);
+            e_load_state(e, HOST_RCX, segment_base);
+            e_lea(e, true, HOST_T, HOST_T, HOST_RCX, 1, 0);
+            *address = (struct address){.base = HOST_T};
+        }
         return true;
     }
     if (mem->base == REG_NONE && mem->index == REG_NONE) {

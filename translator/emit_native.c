@@ -9,6 +9,8 @@
 #include "cpu-model/exec/reencode.h"
 #include "translator/emit.h"
 
+#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
+
 /* Which of the two scratch registers hold which guest register for one instruction. */
 struct scratch {
     uint8_t guest[2]; /* [0] rcx, [1] t: guest register, or HOST_NONE */
@@ -62,25 +64,6 @@ static bool may_trap(const struct insn *insn)
 {
     bool divide = insn->map == 0 && (insn->opcode & 0xfe) == 0xf6 && (insn->modrm & 0x30) == 0x30;
     return divide || insn->vector != VECTOR_NONE;
-}
-
-/* Instructions whose memory operand must be aligned, so that the host checks what the page-end test would. */
-static bool insists_on_alignment(const struct insn *insn)
-{
-    if (insn->vector < VECTOR_SSE || insn->mem.size < 16)
-        return false;
-    unsigned op = insn->opcode;
-    if (insn->encoding == ENCODING_VEX) {
-        unsigned pp = insn->vex_byte & 3;
-        if (insn->map == 1)
-            return op == 0x28 || op == 0x29 || op == 0x2b || op == 0xe7 || ((op == 0x6f || op == 0x7f) && pp == 1);
-        return insn->map == 2 && op == 0x2a;
-    }
-    if (insn->map == 1 && (op == 0x10 || op == 0x11 || op == 0xf0))
-        return false;
-    if (insn->map == 1 && (op == 0x6f || op == 0x7f))
-        return !insn->rep;
-    return !(insn->map == 3 && op >= 0x60 && op <= 0x63);
 }
 
 static bool vector_usable(const struct translation_job *job)
@@ -178,13 +161,54 @@ static void emit_with_memory(struct translation_job *job)
         return;
     }
     uint32_t site =
-        emit_lookup(job, &address, insn->mem.size, store ? ACCESS_WRITE : ACCESS_READ, insists_on_alignment(insn));
+        emit_lookup(job, &address, insn->mem.size, store ? ACCESS_WRITE : ACCESS_READ, insn_insists_on_alignment(insn));
     emit_room(job, 60);
     emit_fold(job, fold, &address, &host, site);
     load_scratch(job, &scratch);
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);
+}
+
+/*
+ * BT, BTS, BTR, BTC with a bit offset in a register: the word that holds the bit, then the bit within it.
+ *     lea   t, [address]
+ *     mov   ecx, 6 (5); sarx rcx, reg, rcx        ; (movsxd rcx, ecx)
+ *     lea   t, [t + rcx * 8 (4)]
+ *     lookup -> rcx
+ *     lea   t, [t + rcx]
+ *     pext  rcx, reg, gs:[63 (31)]
+ *     op    [t], rcx
+ */
+static void emit_bit_string(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    struct emitter *e = &job->e;
+    unsigned reg = host_of[insn->reg], size = insn->operand_size;
+    struct address address;
+    bool store = insn->mem.access & MEM_WRITE;
+
+    if (size == 2 || insn->address_size != insn->code_size || insn->code_size == 2 || reg == HOST_NONE ||
+        !emit_address(job, &address)) {
+        emit_interp(job);
+        return;
+    }
+    if (!address.constant)
+        e_lea(e, true, HOST_T, address.base, HOST_NONE, 1, address.disp);
+    e_mov_imm(e, HOST_RCX, size == 8 ? 6 : 5);
+    e_sarx(e, size == 8, HOST_RCX, reg, HOST_RCX);
+    if (size == 4)
+        e_movsxd(e, HOST_RCX, HOST_RCX);
+    e_lea(e, insn->code_size == 8, HOST_T, HOST_T, HOST_RCX, size, 0);
+    address = (struct address){.base = HOST_T};
+    uint32_t site = emit_lookup(job, &address, size, store ? ACCESS_WRITE : ACCESS_READ, false);
+    emit_room(job, 40);
+    e_lea(e, true, HOST_T, HOST_T, HOST_RCX, 1, 0);
+    e_pext(e, HOST_RCX, reg, size == 8 ? CONSTANT(bit_mask) : CONSTANT(low_mask) + 8 * 5);
+    struct host_operands host = {.reg = HOST_RCX, .base = HOST_T, .index = HOST_NONE};
+    job->bt->cache.sites[site].folded = true;
+    job->bt->cache.sites[site].code = code_offset(job, e->at);
+    e->at += insn_reencode(e->at, insn, &host);
 }
 
 static void emit_without_memory(struct translation_job *job)
@@ -215,11 +239,15 @@ static void emit_without_memory(struct translation_job *job)
 void emit_native(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
-    if (!vector_usable(job) || insn->bit_string) {
+    if (!vector_usable(job)) {
         emit_interp(job);
         return;
     }
     emit_room(job, 40);
+    if (insn->bit_string) {
+        emit_bit_string(job);
+        return;
+    }
     if (insn->mem.present && insn->mem.access) {
         emit_with_memory(job);
         if (insn->gpr_written >> REG_RSP & 1)

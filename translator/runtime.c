@@ -51,6 +51,8 @@ uint32_t mode_key_now(const struct vcpu *vcpu, bool *possible)
     key.x87 = !(vcpu->cr0 & (CR0_EM | CR0_TS));
     key.sse = (vcpu->cr4 & CR4_OSFXSR) != 0;
     key.avx = key.x87 && vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & 6) == 6;
+    key.cpl0 = vcpu->cpl == 0;
+    key.rdtsc = vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD);
     __builtin_memcpy(&number, &key, sizeof(number));
     return number;
 }
@@ -142,23 +144,31 @@ static void jump_cache_set(struct view *view, uint64_t at, uint64_t pc)
     ((uint64_t *)(view->base + VIEW_JUMP_HOSTS))[i] = pc;
 }
 
+/* Selects the view for the present state. False: leave to the loop. */
+static bool prepare(struct vcpu *vcpu, uint32_t *mode)
+{
+    bool possible;
+    if (must_leave(vcpu) || bt_of(vcpu)->shutdown)
+        return false;
+    *mode = mode_key_now(vcpu, &possible);
+    if (!possible)
+        return false;
+    struct view *view = shadow_select(vcpu);
+    if (view->mode_key != *mode) {
+        view_forget_code(view);
+        view->mode_key = *mode;
+    }
+    return true;
+}
+
 /* The block for the state in the vCPU, made if need be. Null: leave to the loop. */
 static struct tb *dispatch(struct vcpu *vcpu)
 {
     struct bt *bt = bt_of(vcpu);
-    for (;;) {
-        bool possible;
-        uint64_t offset, at = vcpu->rip;
-        if (must_leave(vcpu) || bt->shutdown)
-            return NULL;
-        uint32_t mode = mode_key_now(vcpu, &possible);
-        if (!possible)
-            return NULL;
-        struct view *view = shadow_select(vcpu);
-        if (view->mode_key != mode) {
-            view_forget_code(view);
-            view->mode_key = mode;
-        }
+    uint32_t mode;
+    uint64_t offset;
+    while (prepare(vcpu, &mode)) {
+        uint64_t at = vcpu->rip;
         switch (find_code(vcpu, at, &offset)) {
         case FOUND_FAULT:
             if (!deliver(vcpu))
@@ -180,9 +190,10 @@ static struct tb *dispatch(struct vcpu *vcpu)
         }
         if (tb)
             return tb;
-        if (!step(vcpu)) /* crosses the page's end */
+        if (!step(vcpu)) /* crosses the page's end into what is not there */
             return NULL;
     }
+    return NULL;
 }
 
 static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
@@ -194,6 +205,13 @@ static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
 static uint64_t go(struct vcpu *vcpu)
 {
     struct bt *bt = bt_of(vcpu);
+    uint32_t mode;
+    if (!prepare(vcpu, &mode))
+        return 0;
+    const struct view *view = vcpu->shadow->current;
+    unsigned i = vcpu->rip & (JUMP_ENTRIES - 1);
+    if (((uint64_t *)(view->base + VIEW_JUMP_TAGS))[i] == -vcpu->rip)
+        return sync_in(vcpu, ((uint64_t *)(view->base + VIEW_JUMP_HOSTS))[i]);
     struct tb *tb = dispatch(vcpu);
     if (!tb)
         return 0;
@@ -207,6 +225,14 @@ uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
     sync_out(vcpu);
     bt->cache.jump_misses++;
     vcpu->rip = target;
+    if (vcpu_code64(vcpu) &&
+        !lin_canonical(target)) { /* #GP belongs to the branch: take it back and let the interpreter do it */
+        const struct site *site = &bt->cache.sites[vcpu->last_branch];
+        vcpu->rip = bt->cache.tbs[site->tb].lin + site->guest;
+        vcpu->gpr[REG_RSP] += (uint64_t)(int64_t)(int32_t)site->insn;
+        if (!step(vcpu))
+            return 0;
+    }
     return go(vcpu);
 }
 
@@ -237,7 +263,7 @@ static unsigned rounded(unsigned size)
  * Fills the shadow entry for an access, so that it can be retried. False: the interpreter must perform the instruction,
  * which also raises whatever exception is due. trapped: the host faulted on an entry that was there.
  */
-static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t linear, bool trapped)
+static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t linear)
 {
     struct shadow *shadow = vcpu->shadow;
     struct translation t;
@@ -252,10 +278,10 @@ static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t lin
     uint64_t value = (uint64_t)(uintptr_t)t.host - (linear & ~(uint64_t)GUEST_PAGE_OFFSET);
     int table = store ? VIEW_WRITE : site->access == ACCESS_EXEC ? VIEW_EXEC : VIEW_READ;
     uint64_t *entry = view_entry(shadow->current, table, shadow_index(shadow, linear));
-    if (*entry == value && table == VIEW_EXEC) /* another page than the one translated */
+    /* Right already: another page than the one translated from, a stack that is misaligned, a conservative page-end
+     * check, or the instruction itself objects. */
+    if (*entry == value)
         return false;
-    if (*entry == value) /* right already: a conservative page-end check, or the instruction itself objects */
-        return !trapped && site->size == rounded(site->size);
     shadow_fill(vcpu, lin(linear), site->access, &t);
     return *entry == value;
 }
@@ -317,7 +343,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
     bool memory_trap = trap == EXC_PF || trap == EXC_GP || trap == EXC_SS;
     if (site->kind == SITE_ACCESS && (trap < 0 || (memory_trap && !site->folded))) {
         cache->slow_access++;
-        if (fill_access(vcpu, site, linear, trap >= 0))
+        if (fill_access(vcpu, site, linear))
             return sync_in(vcpu, (uint64_t)(uintptr_t)(cache->rx + site->retry));
     }
     if (!step(vcpu))

@@ -24,7 +24,8 @@ struct mode_key {
         flat_cs : 1;                     /* base 0, 4 GiB, rights for any access: no check emitted */
     uint32_t based_fs : 1, based_gs : 1; /* 4 GiB and writable, base added at run time */
     uint32_t x87 : 1, sse : 1, avx : 1;  /* usable now: CR0.EM/TS, CR4.OSFXSR, CR4.OSXSAVE and XCR0 */
-    uint32_t may_cli : 1;                /* CLI and STI change IF: CPL <= IOPL, not V86 */
+    uint32_t cpl0 : 1;                   /* CLI, STI, SWAPGS, PUSHF need no check (outside virtual-8086 mode) */
+    uint32_t rdtsc : 1;                  /* CPL 0, or CR4.TSD clear */
 };
 
 /* One entry, straight-line guest code, and its host code. */
@@ -46,6 +47,7 @@ struct tb {
 enum site_kind {
     SITE_ACCESS, /* a load or store by the shadow table: `size`, `access` */
     SITE_INTERP, /* the interpreter steps this instruction */
+    SITE_BRANCH, /* an indirect branch that missed the jump cache: `insn` is what undoes its change of RSP */
     SITE_HELPER, /* insn_execute() on the instruction at `insn` */
 };
 
