@@ -17,6 +17,8 @@
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
+enum { DR7_ENABLES = 0xff, DR7_WRITE = 1, DR7_READ_WRITE = 3 };
+
 /* The part of an access that lies in one page. */
 struct piece {
     struct translation page;
@@ -85,6 +87,27 @@ static __attribute__((noinline)) void mmio_write(struct vcpu *vcpu, const struct
     }
 }
 
+/* Notes the data breakpoints that an access meets; the engine delivers them when the instruction has ended. */
+static __attribute__((noinline)) void watch_slow(struct vcpu *vcpu, lin_t at, unsigned size, bool write)
+{
+    static const uint8_t length[4] = {1, 2, 8, 4}; /* by DR7.LENn */
+    uint64_t mask = vcpu_code64(vcpu) ? ~0ull : 0xffffffff;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned enabled = vcpu->dr[7] >> (2 * i) & 3, kind = vcpu->dr[7] >> (16 + 4 * i) & 3;
+        unsigned watched = length[vcpu->dr[7] >> (18 + 4 * i) & 3];
+        uint64_t first = vcpu->dr[i] & ~(uint64_t)(watched - 1) & mask;
+        if (enabled && (kind == DR7_READ_WRITE || (write && kind == DR7_WRITE)) && at.v < first + watched &&
+            first < at.v + size)
+            vcpu->watch_hit |= (uint8_t)(1u << i);
+    }
+}
+
+static inline void watch(struct vcpu *vcpu, lin_t at, unsigned size, bool write)
+{
+    if (!LIKELY(!(vcpu->dr[7] & DR7_ENABLES)))
+        watch_slow(vcpu, at, size, write);
+}
+
 static void read_piece(struct vcpu *vcpu, const struct piece *piece, uint8_t *to)
 {
     if (LIKELY(piece->page.host))
@@ -111,6 +134,7 @@ bool mmu_read_bytes(struct vcpu *vcpu, lin_t at, void *buffer, unsigned size, bo
     struct piece piece[2];
     unsigned pieces = split(vcpu, at, size, ACCESS_READ, user, piece);
     uint8_t *to = buffer;
+    watch(vcpu, at, size, false);
     for (unsigned i = 0; i < pieces; to += piece[i++].size)
         read_piece(vcpu, &piece[i], to);
     return pieces;
@@ -121,6 +145,7 @@ bool mmu_write_bytes(struct vcpu *vcpu, lin_t at, const void *buffer, unsigned s
     struct piece piece[2];
     unsigned pieces = split(vcpu, at, size, ACCESS_WRITE, user, piece);
     const uint8_t *from = buffer;
+    watch(vcpu, at, size, true);
     for (unsigned i = 0; i < pieces; from += piece[i++].size)
         write_piece(vcpu, &piece[i], from);
     return pieces;
@@ -132,6 +157,7 @@ bool mmu_read(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t *v
         struct translation page;
         if (!mmu_walk(vcpu, at, ACCESS_READ, user, &page))
             return false;
+        watch(vcpu, at, size, false);
         unsigned offset = (unsigned)(at.v & GUEST_PAGE_OFFSET);
         if (LIKELY(page.host)) {
             *value = unaligned_load(page.host + offset, size);
@@ -156,6 +182,7 @@ bool mmu_write(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t v
         struct translation page;
         if (!mmu_walk(vcpu, at, ACCESS_WRITE, user, &page))
             return false;
+        watch(vcpu, at, size, true);
         if (LIKELY(page.host)) {
             uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);
             if (page.rom)

@@ -102,7 +102,8 @@ bool interp_step(struct vcpu *vcpu)
     struct cached_insn *entry = NULL;
 
     interp->steps++;
-    vcpu->watch_hit = 0;
+    if (!debug_shadow) /* else: what MOV SS met is still to be delivered */
+        vcpu->watch_hit = 0;
     uint64_t hit = vcpu->dr[7] & 0xff && !(vcpu->eflags & FLAG_RF) && !debug_shadow ? breakpoints_here(vcpu) : 0;
     if (hit) {
         result = debug_fault(vcpu, hit);
@@ -123,7 +124,7 @@ bool interp_step(struct vcpu *vcpu)
             vcpu->eflags &= ~(uint32_t)FLAG_RF;
         break;
     case EXEC_REPEAT:
-        if (!single_step)
+        if (!single_step && !vcpu->watch_hit)
             return true;
         break; /* each iteration is a step */
     case EXEC_FAULT:

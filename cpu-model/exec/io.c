@@ -13,6 +13,8 @@ enum {
     TSS_TYPE_BUSY32 = 11,
     TSS_IO_MAP_BASE = 0x66,
     TSS_MINIMUM_LIMIT = 0x67,
+    DR7_ENABLES = 0xff,
+    DR7_PORT = 2,
 };
 
 /* The TSS's I/O permission bitmap allows all `size` ports from `port`. */
@@ -37,8 +39,23 @@ static bool bitmap_allows(struct vcpu *vcpu, uint16_t port, unsigned size)
     return true;
 }
 
+/* Notes the I/O breakpoints that an access meets; the engine delivers them when the instruction has ended. */
+static void watch_port(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    static const uint8_t length[4] = {1, 2, 1, 4}; /* by DR7.LENn; 2 is undefined for ports */
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned enabled = vcpu->dr[7] >> (2 * i) & 3, kind = vcpu->dr[7] >> (16 + 4 * i) & 3;
+        unsigned watched = length[vcpu->dr[7] >> (18 + 4 * i) & 3];
+        uint64_t first = vcpu->dr[i] & ~(uint64_t)(watched - 1);
+        if (enabled && kind == DR7_PORT && port < first + watched && first < port + size)
+            vcpu->watch_hit |= (uint8_t)(1u << i);
+    }
+}
+
 bool io_allowed(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
+    if (vcpu->dr[7] & DR7_ENABLES && vcpu->cr4 & CR4_DE)
+        watch_port(vcpu, port, size);
     if (!vcpu_protected(vcpu))
         return true;
     if (!vcpu_v86(vcpu) && vcpu->cpl <= vcpu_iopl(vcpu))

@@ -274,6 +274,11 @@ breakpoints:
     mov scratch, %ss
     nop
     ENDBREAK
+    BREAK "mov ss holds its own back", scratch, 0xf0401
+    mov scratch, %ss
+    nop
+    nop
+    ENDBREAK
     BREAK "disabled", scratch, 0xd0400
     mov %eax, scratch
     ENDBREAK

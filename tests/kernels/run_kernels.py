@@ -58,6 +58,7 @@ DEVIATIONS = {
     },
     "debug": {
         "code with RF, rep, hits": "TCG looks for instruction breakpoints at each iteration",
+        "mov ss holds its own back, hits": "TCG does not hold the breakpoint back",
         "GD, hits*": "TCG has no GD",
         "dr6, all ones": "TCG keeps reserved bits",
         "dr7, all ones but GD": "TCG keeps reserved bits",
