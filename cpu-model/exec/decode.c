@@ -217,7 +217,12 @@ static enum vector_use vector_use_of(const ZydisDecodedInstruction *z, const Zyd
     if (z->meta.isa_set == ZYDIS_ISA_SET_X87 || z->meta.isa_set == ZYDIS_ISA_SET_FCMOV ||
         z->meta.isa_set == ZYDIS_ISA_SET_SSE3X87)
         return VECTOR_X87;
+    if (z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (z->opcode & 0xf8) == 0xd8) /* FCOMI, FISTTP: other sets */
+        return VECTOR_X87;
     bool mmx = z->meta.isa_set == ZYDIS_ISA_SET_PENTIUMMMX, sse = false;
+    /* Conversions from memory to general or MMX registers name no XMM register, and use MXCSR. */
+    if (z->opcode_map == ZYDIS_OPCODE_MAP_0F && (z->opcode == 0x2c || z->opcode == 0x2d))
+        return VECTOR_SSE;
     for (unsigned i = 0; i < z->operand_count; i++) {
         if (operands[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
             continue;
@@ -327,6 +332,16 @@ static void note_memory(struct insn *insn, const ZydisDecodedOperand *op)
         insn->gpr_read |= (uint16_t)(1 << mem->index);
 }
 
+/* SIB base 101 with mod 00 is no base, whatever REX.B says: the library forgets that with 32-bit addresses. */
+static void note_missing_base(struct insn *insn, const ZydisDecodedInstruction *z)
+{
+    if (!insn->mem.present || !(z->attributes & ZYDIS_ATTRIB_HAS_SIB) || z->raw.modrm.mod || z->raw.sib.base != 5 ||
+        insn->mem.base == REG_NONE)
+        return;
+    insn->mem.base = REG_NONE;
+    insn->mem.disp = z->raw.disp.value;
+}
+
 static void note_prefixes(struct insn *insn, const ZydisDecodedInstruction *z)
 {
     for (unsigned i = 0; i < z->raw.prefix_count; i++)
@@ -350,12 +365,27 @@ static void note_prefixes(struct insn *insn, const ZydisDecodedInstruction *z)
         }
 }
 
+/* Does VEX.W choose between 32- and 64-bit general registers? Outside 64-bit mode it means nothing then. */
+static bool vex_w_is_operand_size(const ZydisDecodedInstruction *z)
+{
+    switch (z->opcode_map) {
+    case ZYDIS_OPCODE_MAP_0F: /* conversions, VMOVD */
+        return z->opcode == 0x2a || z->opcode == 0x2c || z->opcode == 0x2d || z->opcode == 0x6e || z->opcode == 0x7e;
+    case ZYDIS_OPCODE_MAP_0F38: /* BMI */
+        return z->opcode >= 0xf2;
+    default: /* VPEXTR, VPINSR, VPCMPESTR, RORX */
+        return z->opcode == 0x16 || z->opcode == 0x22 || (z->opcode & 0xfe) == 0x60 || z->opcode == 0xf0;
+    }
+}
+
 static void note_encoding(struct insn *insn, const ZydisDecodedInstruction *z)
 {
     unsigned rex_r = 0, rex_b = 0;
     if (z->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
         insn->encoding = ENCODING_VEX;
         insn->vex_byte = (uint8_t)(z->raw.vex.W << 7 | z->raw.vex.L << 2 | z->raw.vex.pp);
+        if (insn->code_size != 8 && vex_w_is_operand_size(z))
+            insn->vex_byte &= 0x7f;
         /* These fields are stored inverted. Outside 64-bit mode only the low eight registers exist. */
         insn->vvvv = (uint8_t)(~z->raw.vex.vvvv & (insn->code_size == 8 ? 15 : 7));
         rex_r = insn->code_size == 8 && !z->raw.vex.R;
@@ -421,6 +451,7 @@ static void describe(struct insn *insn, const ZydisDecodedInstruction *z, const 
         else if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
             note_memory(insn, &operands[i]);
     }
+    note_missing_base(insn, z);
     note_prefixes(insn, z);
     note_encoding(insn, z);
     note_immediates(insn, z, operands);
@@ -486,6 +517,9 @@ bool insn_decode(struct insn *insn, const struct cpu_features *features, unsigne
         return true;
     if (z.meta.isa_set == ZYDIS_ISA_SET_LAHF && code_size == 8 && !cpu_has(features, LAHF_LM))
         return true;
+    if (code_size != 8 && z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && z.raw.vex.W &&
+        z.opcode_map == ZYDIS_OPCODE_MAP_0F3A && (z.opcode == 0x16 || z.opcode == 0x22))
+        return true; /* VPEXTRQ, VPINSRQ: 64-bit mode only */
     describe(insn, &z, operands);
     insn->rule = rule_of(&z, operands);
     return true;

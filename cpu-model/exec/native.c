@@ -10,6 +10,7 @@
 #include "cpu-model/exec/decode.h"
 #include "cpu-model/exec/interp.h"
 #include "cpu-model/exec/memory.h"
+#include "cpu-model/exec/reencode.h"
 #include "cpu-model/exec/rules.h"
 #include "cpu-model/state/vector.h"
 
@@ -87,6 +88,21 @@ static int64_t bit_string_offset(const struct vcpu *vcpu, const struct insn *ins
     return ((bit & ~(bits - 1)) >> 3);
 }
 
+/*
+ * The memory operand's exception is raised. An x87 exception that was pending comes first on all instructions that wait
+ * for it: those but FNSTENV, FNSTCW, FNSAVE and FNSTSW (D9 and DD, /6 and /7).
+ */
+static enum exec_result operand_fault(struct vcpu *vcpu, const struct insn *insn)
+{
+    enum { FSW_ES = 0x80 };
+    bool waits = insn->vector == VECTOR_MMX ||
+                 (insn->vector == VECTOR_X87 && !((insn->opcode & 0xfb) == 0xd9 && (insn->modrm & 0x30) == 0x30));
+    if (!waits)
+        return EXEC_FAULT;
+    vector_park(vcpu);
+    return vcpu->vector_area[2] & FSW_ES ? native_fault(vcpu, EXC_MF) : EXEC_FAULT;
+}
+
 /* The operand is not plain RAM within one page: runs on a copy. adjust: see exec_native. */
 static enum exec_result run_bounced(struct vcpu *vcpu, const struct insn *insn, lin_t at, int64_t adjust)
 {
@@ -95,15 +111,20 @@ static enum exec_result run_bounced(struct vcpu *vcpu, const struct insn *insn, 
     uint8_t *operand = buffer + (at.v & 63); /* keeps the alignment that the instruction may insist on */
     bool user = vcpu_user(vcpu), store = insn->mem.access & MEM_WRITE;
     if (store && !mmu_probe(vcpu, at, size, ACCESS_WRITE, user))
-        return EXEC_FAULT;
-    /* A store that leaves part of the operand alone (x87 environment...) needs what is there; plain stores need not
-     * read. */
-    if (insn->mem.access & MEM_READ && !mmu_read_bytes(vcpu, at, operand, size, user))
-        return EXEC_FAULT;
+        return operand_fault(vcpu, insn);
+    /* An x87 store whose exception is not masked stores nothing and traps later: what is there must stay. Other plain
+     * stores need not read. */
+    if ((insn->mem.access & MEM_READ || insn->vector == VECTOR_X87) && !mmu_read_bytes(vcpu, at, operand, size, user))
+        return operand_fault(vcpu, insn);
     enum exec_result result = run_thunk(vcpu, insn, operand - adjust);
     if (result == EXEC_NEXT && store && !mmu_write_bytes(vcpu, at, operand, size, user))
         return EXEC_FAULT;
     return result;
+}
+
+static bool misaligned(const struct insn *insn, lin_t at)
+{
+    return insn_insists_on_alignment(insn) && at.v & (insn->mem.size - 1);
 }
 
 enum exec_result exec_native(struct vcpu *vcpu, const struct insn *insn)
@@ -124,13 +145,17 @@ enum exec_result exec_native(struct vcpu *vcpu, const struct insn *insn)
     enum access access = store ? ACCESS_WRITE : ACCESS_READ;
     uint64_t offset = insn_offset(vcpu, insn) + (uint64_t)adjust;
     if (!seg_linear(vcpu, insn->mem.segment, zero_extend(offset, insn->address_size), size, access, &at))
+        return operand_fault(vcpu, insn);
+    if (misaligned(insn, at)) {
+        vcpu_fault_code(vcpu, EXC_GP, 0);
         return EXEC_FAULT;
+    }
     if (size > 64)
         return run_bounced(vcpu, insn, at, adjust); /* x87 environments: rare */
     if ((at.v & GUEST_PAGE_OFFSET) + size > GUEST_PAGE_SIZE)
         return run_bounced(vcpu, insn, at, adjust);
     if (!mmu_walk(vcpu, at, access, vcpu_user(vcpu), &page))
-        return EXEC_FAULT;
+        return operand_fault(vcpu, insn);
     if (!page.host || (store && page.rom))
         return run_bounced(vcpu, insn, at, adjust);
     uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);

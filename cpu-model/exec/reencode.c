@@ -59,11 +59,25 @@ static struct form host_form(const struct insn *insn, const struct host_operands
     return form;
 }
 
+/* Outside 64-bit mode a register in an immediate (VBLENDV) has three bits. */
+static bool register_in_immediate(const struct insn *insn)
+{
+    return insn->encoding == ENCODING_VEX && insn->map == 3 && insn->opcode >= 0x4a && insn->opcode <= 0x4c;
+}
+
 static uint8_t *put_immediates(uint8_t *out, const struct insn *insn)
 {
     for (unsigned i = 0; i < insn->imm_size; i++)
         *out++ = insn->bytes[insn->imm_offset + i];
+    if (insn->code_size != 8 && register_in_immediate(insn))
+        out[-1] &= 0x7f;
     return out;
+}
+
+/* Fences and MOVNTI do not exist with an operand-size prefix, so 16-bit code must not give them one. */
+static bool no_operand_size(const struct insn *insn)
+{
+    return insn->map == 1 && (insn->opcode == 0xae || insn->opcode == 0xc3);
 }
 
 static unsigned reencode_vex(uint8_t *out, const struct insn *insn, const struct host_operands *host)
@@ -89,7 +103,7 @@ unsigned insn_reencode(uint8_t *out, const struct insn *insn, const struct host_
         return reencode_vex(out, insn, host);
     uint8_t *start = out;
     struct form form = host_form(insn, host);
-    bool opsize = insn->keep_prefixes ? insn->opsize_prefix : insn->operand_size == 2;
+    bool opsize = insn->keep_prefixes ? insn->opsize_prefix : insn->operand_size == 2 && !no_operand_size(insn);
     if (insn->lock)
         *out++ = 0xf0;
     if (opsize)
@@ -122,4 +136,27 @@ unsigned insn_reencode(uint8_t *out, const struct insn *insn, const struct host_
         out = put_modrm(out, &form, host);
     out = put_immediates(out, insn);
     return (unsigned)(out - start);
+}
+
+bool insn_insists_on_alignment(const struct insn *insn)
+{
+    unsigned op = insn->opcode;
+    if (insn->mem.size < 16)
+        return false;
+    if (insn->vector < VECTOR_SSE)
+        return insn->map == 1 && op == 0xc7; /* CMPXCHG16B */
+    if (insn->encoding == ENCODING_VEX) {
+        unsigned pp = insn->vex_byte & 3;
+        if (insn->map == 1)
+            return op == 0x28 || op == 0x29 || op == 0x2b || op == 0xe7 || ((op == 0x6f || op == 0x7f) && pp == 1);
+        return insn->map == 2 && op == 0x2a;
+    }
+    if (insn->map == 1 && (op == 0x10 || op == 0x11 || op == 0xf0))
+        return false;
+    if (insn->map == 1 && (op == 0x6f || op == 0x7f))
+        return !insn->rep;
+    /* PCMPxSTRx never do; the SHA instructions only on some hosts. */
+    if (insn->map == 2)
+        return op < 0xc8 || op > 0xcd;
+    return insn->map != 3 || !((op >= 0x60 && op <= 0x63) || op == 0xcc);
 }

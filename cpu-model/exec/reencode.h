@@ -29,4 +29,7 @@ static inline bool insn_no_rex(const struct insn *insn)
     return insn->high_byte_reg || insn->high_byte_rm;
 }
 
+/* SSE and AVX instructions whose memory operand must be aligned to its size, else #GP before anything else. */
+bool insn_insists_on_alignment(const struct insn *insn);
+
 #endif
