@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cpu-model/state/vector.h"
+#include "softmmu/shadow.h"
 #include "softmmu/unaligned.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -155,6 +156,11 @@ bool mmu_read(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t *v
 {
     if (LIKELY(size <= to_page_end(at))) {
         struct translation page;
+        const uint8_t *cached = shadow_cached(vcpu, at, ACCESS_READ, user);
+        if (cached) {
+            *value = unaligned_load(cached, size);
+            return true;
+        }
         if (!mmu_walk(vcpu, at, ACCESS_READ, user, &page))
             return false;
         watch(vcpu, at, size, false);
@@ -180,6 +186,11 @@ bool mmu_write(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t v
 {
     if (LIKELY(size <= to_page_end(at))) {
         struct translation page;
+        uint8_t *cached = shadow_cached(vcpu, at, ACCESS_WRITE, user);
+        if (cached) {
+            unaligned_store(cached, value, size);
+            return true;
+        }
         if (!mmu_walk(vcpu, at, ACCESS_WRITE, user, &page))
             return false;
         watch(vcpu, at, size, true);

@@ -203,6 +203,7 @@ struct view *shadow_select(struct vcpu *vcpu)
         best->last_used = ++shadow->clock;
     }
     shadow->current = best;
+    shadow->current_user = vcpu->cpl == 3;
     return best;
 }
 

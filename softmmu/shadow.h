@@ -72,6 +72,7 @@ struct view {
 struct shadow {
     struct view view[VIEW_COUNT];
     struct view *current;
+    bool current_user; /* it shows what user accesses see */
     uint64_t index_mask;
     bool plain_index; /* the mask is contiguous: hosts without a fast PEXT shift instead */
     uint64_t clock;
@@ -108,6 +109,24 @@ void shadow_fill(struct vcpu *vcpu, lin_t lin, enum access access, const struct 
 
 /* Removes every WRITE entry to the arena page at `offset`, in all views: it is about to hold translated code. */
 void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset);
+
+/*
+ * The host address of the byte at `at`, if the current view has it for this access and privilege; else null, and a walk
+ * must say. No fault, no watchpoint, no MMIO, no code page can be behind a non-null answer for a byte range within the
+ * page.
+ */
+static inline uint8_t *shadow_cached(const struct vcpu *vcpu, lin_t at, enum access access, bool user)
+{
+    const struct shadow *shadow = vcpu->shadow;
+    if (!shadow || shadow->current_user != user || (vcpu->dr[7] & 0xff))
+        return NULL;
+    int table = access == ACCESS_WRITE ? VIEW_WRITE : VIEW_READ;
+    uint64_t entry = *view_entry(shadow->current, table, shadow_index(shadow, at.v));
+    uint64_t host = entry + at.v; /* of another page with the same index: outside the arena, wherever that lies */
+    return entry && host - (uint64_t)(uintptr_t)vcpu->space->arena < vcpu->space->arena_size
+               ? (uint8_t *)(uintptr_t)host
+               : NULL;
+}
 
 /* Forgets cached jump targets and return addresses of all views: translation blocks were dropped. */
 void shadow_forget_code(struct vcpu *vcpu);

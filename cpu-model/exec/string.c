@@ -16,11 +16,13 @@
 #include "cpu-model/exec/prefix.h"
 #include "cpu-model/exec/rules.h"
 #include "cpu-model/state/vector.h"
+#include "softmmu/shadow.h"
 #include "softmmu/unaligned.h"
 
 /* What of the instruction stays the same for all its elements. */
 struct string_op {
-    unsigned size;    /* of an element */
+    unsigned size; /* of an element: 1 << shift */
+    unsigned shift;
     unsigned width;   /* of rSI, rDI and rCX */
     unsigned source;  /* segment of rSI */
     bool down;        /* DF */
@@ -34,6 +36,7 @@ enum { DR7_ENABLES = 0xff };
 static struct string_op string_begin(const struct vcpu *vcpu, const struct insn *insn, unsigned size)
 {
     struct string_op op = {.size = size, .width = insn->address_size, .source = insn_implicit_segment(insn)};
+    op.shift = size == 8 ? 3 : size >> 1;
     op.down = vcpu->eflags & FLAG_DF;
     op.repeated = insn->rep || insn->repne;
     op.advance = op.down ? -(uint64_t)size : size;
@@ -79,11 +82,11 @@ static uint64_t run_length(const struct string_op *op, uint64_t offset, uint64_t
         return 0;
     uint64_t by_page, by_register;
     if (op->down) {
-        by_page = in_page / op->size + 1;
-        by_register = offset / op->size + 1;
+        by_page = (in_page >> op->shift) + 1;
+        by_register = (offset >> op->shift) + 1;
     } else {
-        by_page = (GUEST_PAGE_SIZE - in_page) / op->size;
-        by_register = (top - offset) / op->size; /* one less than possible: the last goes alone */
+        by_page = (GUEST_PAGE_SIZE - in_page) >> op->shift;
+        by_register = (top - offset) >> op->shift; /* one less than possible: the last goes alone */
     }
     return by_page < by_register ? by_page : by_register;
 }
@@ -109,6 +112,9 @@ static uint64_t string_run(struct vcpu *vcpu, const struct string_op *op, unsign
     if (!seg_linear(vcpu, segment, first, (unsigned)(n * op->size), access, &lowest))
         return 0;
     struct translation page;
+    *host = shadow_cached(vcpu, at, access, vcpu_user(vcpu));
+    if (*host)
+        return n;
     if (!mmu_walk(vcpu, at, access, vcpu_user(vcpu), &page) || !page.host)
         return 0;
     if (access == ACCESS_WRITE && page.rom)
