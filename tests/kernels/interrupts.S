@@ -372,8 +372,10 @@ string_hook:
     add F_ECX(%ebp), %eax
     sub $BUFFER + BUFFER_SIZE, %eax
     or %eax, inconsistent
-1:  ONE_SHOT 50000
-    xor %eax, %eax
+1:  cmpl $20, count
+    ja 2f
+    ONE_SHOT 50000
+2:  xor %eax, %eax
     ret
 
 strings:
@@ -386,6 +388,7 @@ strings:
     mov %bl, %al
     ONE_SHOT 50000
     sti
+    nop                     /* TCG keeps the shadow for all of the string otherwise */
 string_instruction:
     rep stosb
     cli
