@@ -23,11 +23,12 @@ static const uint8_t scratch_host[2] = {HOST_RCX, HOST_T};
 static unsigned place(const struct insn *insn, struct scratch *scratch, unsigned guest)
 {
     unsigned host = host_of[guest];
-    if (host != HOST_NONE && !(insn_no_rex(insn) && host >= 8))
-        return host;
+    /* First: SHR ECX, CL has its operand where its count is. */
     for (unsigned i = 0; i < 2; i++)
         if (scratch->guest[i] == guest)
             return scratch_host[i];
+    if (host != HOST_NONE && !(insn_no_rex(insn) && host >= 8))
+        return host;
     for (unsigned i = 0; i < 2; i++)
         if (!scratch->busy[i] && scratch->guest[i] == HOST_NONE && !(insn_no_rex(insn) && i == 1)) {
             scratch->guest[i] = (uint8_t)guest;
