@@ -73,6 +73,11 @@ DEVIATIONS = {
         "x2apic*": NO_X2APIC,
         "id": NO_X2APIC,
     },
+    "tasks": {
+        "debug trap": "TCG ignores the T flag of a TSS",
+        "dr6": "TCG ignores the T flag of a TSS",
+    },
+    "v86": {},
     "long": {
         "read over the edge": "TCG looks at the first byte only",
         "read by r*": "TCG raises #GP for non-canonical stack references, too",
