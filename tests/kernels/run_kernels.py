@@ -77,7 +77,15 @@ DEVIATIONS = {
         "debug trap": "TCG ignores the T flag of a TSS",
         "dr6": "TCG ignores the T flag of a TSS",
     },
-    "v86": {},
+    "v86": {
+        "v86 read at FFFFh": NO_LIMITS,
+        "eflags": "TCG never pushes RF",
+        "v86 read beyond 64 KiB": NO_LIMITS,
+        "v86 push at sp 1": NO_LIMITS,
+        "real: read over 64 KiB faults with": NO_LIMITS,
+        "iret to v86 from ring 3 ignores VM": "TCG enters virtual-8086 mode from every privilege level",
+        "VM": "TCG enters virtual-8086 mode from every privilege level",
+    },
     "long": {
         "read over the edge": "TCG looks at the first byte only",
         "read by r*": "TCG raises #GP for non-canonical stack references, too",
