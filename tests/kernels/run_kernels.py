@@ -112,6 +112,17 @@ DEVIATIONS = {
         "tsc, upper half": "TCG ignores writes of the TSC",
         "linear bits": "TCG offers LA57",
     },
+    "paging32": {
+        "PG without PE": NO_CR_CHECKS,
+        "LME while paging": NO_CR_CHECKS,
+        "PE off while paging": NO_CR_CHECKS,
+        "LME, PG without PAE": NO_CR_CHECKS,
+        "cr4, reserved bit": NO_CR_CHECKS,
+        "PCIDE outside long mode": NO_CR_CHECKS,
+        "pdpte, reserved bit 1": NO_CR_CHECKS,
+        "large page, reserved bit 21": NO_P,
+        "pae, *reserved bit *": NO_P,
+    },
     "paging64": {
         "reserved bit 51, *": NO_P,
         "reserved bit 13 of a large page": NO_P,
