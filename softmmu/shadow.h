@@ -48,6 +48,8 @@ struct view_constants {
     uint64_t page_offset;            /* fffh */
     uint64_t low_mask[6];            /* [log2 size]: size - 1, for sizes 1 to 32 */
     uint64_t return_base;            /* minus the empty return stack's pointer */
+    uint64_t page_mask;              /* all bits but fffh */
+    uint64_t only_df;                /* the DF bit of EFLAGS */
     uint64_t without_if, without_df; /* EFLAGS bits but IF, but DF */
     uint64_t arithmetic;             /* FLAGS_ARITHMETIC */
     uint64_t bit_mask;               /* 63 */

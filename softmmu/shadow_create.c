@@ -53,6 +53,8 @@ static void fill_constants(struct view_constants *c, const struct shadow *shadow
     c->without_df = 0xffffffffull & ~(uint64_t)FLAG_DF;
     c->arithmetic = FLAGS_ARITHMETIC;
     c->bit_mask = 63;
+    c->page_mask = ~(uint64_t)GUEST_PAGE_OFFSET;
+    c->only_df = FLAG_DF;
     for (unsigned log2 = 0; log2 < 6; log2++) {
         c->low_mask[log2] = (1u << log2) - 1;
         for (unsigned offset = 0; offset < 4096; offset++)

@@ -121,6 +121,8 @@ bool emit_flow(struct translation_job *job);
 
 /* True if it was a system instruction with inline code for this mode; else nothing was emitted. */
 bool emit_system(struct translation_job *job);
+/* True if it was a REP MOVS or REP STOS with inline code; else nothing was emitted. */
+bool emit_string(struct translation_job *job);
 /* Pushes a host register other than rcx (t in 64-bit mode only) onto the guest's stack. */
 void emit_push_register(struct translation_job *job, unsigned value);
 

@@ -90,7 +90,7 @@ static void emit_instruction(struct translation_job *job)
         emit_lea(job);
     } else if (rule->function == exec_hint) {
         return; /* no effect that a guest can see */
-    } else if (!emit_flow(job) && !emit_system(job)) {
+    } else if (!emit_flow(job) && !emit_system(job) && !emit_string(job)) {
         uint32_t site = job->bt->cache.site_count;
         emit_helper(job);
         job->ended = rule->flags & (RULE_BRANCH | RULE_END);

@@ -1,0 +1,99 @@
+/*
+ * REP MOVS and REP STOS inline, for the case that all their bytes lie in one page on each side: the host's own
+ * instruction on host addresses. Everything else (longer, backward, misses, MMIO) is exec_movs and exec_stos in C.
+ *
+ * The conditions are summed up in t, each a number that is zero when it holds, so that no flag is needed and one branch
+ * decides: t  = DF t += count >> 12 t += (page offset of RSI + count * size - 1) >> 12      ; the same for RDI mov rcx,
+ * t; jrcxz 1f; jmp C 1: lookup READ [rsi]  -> t = host source lookup WRITE [rdi] -> rcx push rsi; push rdi; lea rdi,
+ * [rdi + rcx]; mov rsi, t; mov rcx, count; rep movs; pop rdi; pop rsi rsi += count * size; rdi += count * size; count =
+ * 0 Thread: the vCPU's own; ordinary code. Source: SDM Vol. 2 "REP".
+ */
+#include "cpu-model/exec/prefix.h"
+#include "cpu-model/exec/rules.h"
+#include "translator/emit.h"
+
+#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
+enum { COUNT = HOST_R10 /* guest RCX */ };
+
+/* t += rcx */
+static void emit_sum(struct emitter *e)
+{
+    e_lea(e, true, HOST_T, HOST_T, HOST_RCX, 1, 0);
+}
+
+/* t += (page offset of reg + count * size - 1) >> 12: zero when the run stays in the page */
+static void emit_run_in_page(struct emitter *e, unsigned reg, unsigned size)
+{
+    e_pext(e, HOST_RCX, reg, CONSTANT(page_offset));
+    e_lea(e, true, HOST_RCX, HOST_RCX, COUNT, size, -1);
+    e_pext(e, HOST_RCX, HOST_RCX, CONSTANT(page_mask));
+    emit_sum(e);
+}
+
+static uint8_t *emit_entry(struct emitter *e, unsigned reg, int32_t table)
+{
+    e_pext(e, HOST_RCX, reg, CONSTANT(index_mask));
+    e_load_table(e, HOST_RCX, HOST_RCX, table);
+    return e_jrcxz(e);
+}
+
+static void emit_rep(struct emitter *e, unsigned opcode, unsigned size)
+{
+    e_mov(e, HOST_RCX, COUNT);
+    e8(e, 0xf3);
+    if (size == 8)
+        e8(e, 0x48);
+    e8(e, size == 1 ? opcode : opcode | 1);
+}
+
+bool emit_string(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    struct emitter *e = &job->e;
+    bool movs = insn->rule->function == exec_movs;
+    unsigned size = insn->opcode & 1 ? insn->operand_size : 1;
+    if ((!movs && insn->rule->function != exec_stos) || !insn->rep || size == 2 || insn->code_size != 8 ||
+        insn->address_size != 8 || insn_implicit_segment(insn) != SEG_DS)
+        return false;
+
+    emit_room(job, 300);
+    e_load_state32(e, HOST_RCX, offsetof(struct vcpu, eflags));
+    e_pext(e, HOST_T, HOST_RCX, CONSTANT(only_df));
+    e_pext(e, HOST_RCX, COUNT, CONSTANT(page_mask));
+    emit_sum(e);
+    if (movs)
+        emit_run_in_page(e, HOST_RSI, size);
+    emit_run_in_page(e, HOST_RDI, size);
+    e_mov(e, HOST_RCX, HOST_T);
+    uint8_t *inside = e_jrcxz(e), *outside = e_jmp32(e), *no_source = NULL;
+    e_patch8(inside, e->at);
+
+    if (movs) {
+        no_source = emit_entry(e, HOST_RSI, VIEW_READ);
+        e_lea(e, true, HOST_T, HOST_RSI, HOST_RCX, 1, 0);
+    }
+    uint8_t *no_target = emit_entry(e, HOST_RDI, VIEW_WRITE);
+    if (movs)
+        e_push(e, HOST_RSI);
+    e_push(e, HOST_RDI);
+    e_lea(e, true, HOST_RDI, HOST_RDI, HOST_RCX, 1, 0);
+    if (movs)
+        e_mov(e, HOST_RSI, HOST_T);
+    emit_rep(e, movs ? 0xa4 : 0xaa, size);
+    e_pop(e, HOST_RDI);
+    if (movs) {
+        e_pop(e, HOST_RSI);
+        e_lea(e, true, HOST_RSI, HOST_RSI, COUNT, size, 0);
+    }
+    e_lea(e, true, HOST_RDI, HOST_RDI, COUNT, size, 0);
+    e_mov_imm(e, COUNT, 0);
+    uint8_t *done = e_jmp8(e);
+
+    e_patch32(outside, e->at);
+    if (movs)
+        e_patch8(no_source, e->at);
+    e_patch8(no_target, e->at);
+    emit_helper(job);
+    e_patch8(done, e->at);
+    return true;
+}
