@@ -95,7 +95,9 @@ static int64_t bit_string_offset(const struct vcpu *vcpu, const struct insn *ins
 static enum exec_result operand_fault(struct vcpu *vcpu, const struct insn *insn)
 {
     enum { FSW_ES = 0x80 };
-    bool waits = insn->vector == VECTOR_MMX ||
+    bool converts = insn->map == 1 && !insn->rep && !insn->repne && /* between XMM and MMX registers */
+                    (insn->opcode == 0x2a || insn->opcode == 0x2c || insn->opcode == 0x2d);
+    bool waits = insn->vector == VECTOR_MMX || (insn->vector == VECTOR_SSE && converts) ||
                  (insn->vector == VECTOR_X87 && !((insn->opcode & 0xfb) == 0xd9 && (insn->modrm & 0x30) == 0x30));
     if (!waits)
         return EXEC_FAULT;
@@ -106,7 +108,7 @@ static enum exec_result operand_fault(struct vcpu *vcpu, const struct insn *insn
 /* The operand is not plain RAM within one page: runs on a copy. adjust: see exec_native. */
 static enum exec_result run_bounced(struct vcpu *vcpu, const struct insn *insn, lin_t at, int64_t adjust)
 {
-    uint8_t buffer[128] __attribute__((aligned(64)));
+    uint8_t buffer[192] __attribute__((aligned(64))); /* 63 + FNSAVE's 108 */
     unsigned size = insn->mem.size;
     uint8_t *operand = buffer + (at.v & 63); /* keeps the alignment that the instruction may insist on */
     bool user = vcpu_user(vcpu), store = insn->mem.access & MEM_WRITE;
@@ -148,10 +150,10 @@ enum exec_result exec_native(struct vcpu *vcpu, const struct insn *insn)
         return operand_fault(vcpu, insn);
     if (misaligned(insn, at)) {
         vcpu_fault_code(vcpu, EXC_GP, 0);
-        return EXEC_FAULT;
+        return operand_fault(vcpu, insn);
     }
-    if (size > 64)
-        return run_bounced(vcpu, insn, at, adjust); /* x87 environments: rare */
+    if (size > 64 || vcpu->dr[7] & 0xff)
+        return run_bounced(vcpu, insn, at, adjust); /* x87 environments; data breakpoints are noted there */
     if ((at.v & GUEST_PAGE_OFFSET) + size > GUEST_PAGE_SIZE)
         return run_bounced(vcpu, insn, at, adjust);
     if (!mmu_walk(vcpu, at, access, vcpu_user(vcpu), &page))
