@@ -345,6 +345,11 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
     if (size > 1 && !aligned && !address->constant)
         emit_page_end(job, address, size, site);
     emit_room(job, 60);
+    if (address->constant && (address->value & GUEST_PAGE_OFFSET) + size > GUEST_PAGE_SIZE) {
+        struct stub *crossing = stub_add(job, STUB_SLOW, site); /* always: what follows is not reached */
+        crossing->from32 = e_jmp32(e);
+        crossing->address = *address;
+    }
     if (address->constant) {
         uint64_t index = shadow_index(job->vcpu->shadow, address->value);
         e_load_state(e, HOST_RCX, (int32_t)(table + (int64_t)(8 * index)));
