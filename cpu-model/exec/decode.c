@@ -513,7 +513,7 @@ bool insn_decode(struct insn *insn, const struct cpu_features *features, unsigne
     memcpy(insn->bytes, bytes, z.length);
     if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && z.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
         return true;
-    if (!isa_offered(z.meta.isa_set, features))
+    if (!isa_offered(z.meta.isa_set, features) || z.mnemonic == ZYDIS_MNEMONIC_FEMMS)
         return true;
     if (z.meta.isa_set == ZYDIS_ISA_SET_LAHF && code_size == 8 && !cpu_has(features, LAHF_LM))
         return true;
