@@ -47,7 +47,6 @@ struct view_constants {
     uint64_t jump_mask;              /* the bits that index the jump cache */
     uint64_t page_offset;            /* fffh */
     uint64_t low_mask[6];            /* [log2 size]: size - 1, for sizes 1 to 32 */
-    uint64_t return_base;            /* minus the empty return stack's pointer */
     uint64_t page_mask;              /* all bits but fffh */
     uint64_t only_df;                /* the DF bit of EFLAGS */
     uint64_t without_if, without_df; /* EFLAGS bits but IF, but DF */

@@ -43,12 +43,11 @@ void shadow_vcpu_destroy(struct vcpu *vcpu)
     munmap(vcpu, VIEW_STATE_SIZE);
 }
 
-static void fill_constants(struct view_constants *c, const struct shadow *shadow, const struct view *view)
+static void fill_constants(struct view_constants *c, const struct shadow *shadow)
 {
     c->index_mask = shadow->index_mask;
     c->jump_mask = JUMP_ENTRIES - 1;
     c->page_offset = GUEST_PAGE_OFFSET;
-    c->return_base = -view->return_empty;
     c->without_if = 0xffffffffull & ~(uint64_t)FLAG_IF;
     c->without_df = 0xffffffffull & ~(uint64_t)FLAG_DF;
     c->arithmetic = FLAGS_ARITHMETIC;
@@ -82,7 +81,7 @@ static int view_create(struct vcpu *vcpu, struct view *view, struct error *err)
         return error_set(err, -ENOMEM, "no memory for a view");
     mprotect(view->return_stack, 4096, PROT_NONE);
     view->return_empty = (uint64_t)(uintptr_t)view->return_stack + 4096 + RETURN_STACK;
-    fill_constants((struct view_constants *)(view->base + VIEW_CONSTANTS), vcpu->shadow, view);
+    fill_constants((struct view_constants *)(view->base + VIEW_CONSTANTS), vcpu->shadow);
     view_forget_code(view);
     return 0;
 }

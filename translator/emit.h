@@ -61,7 +61,7 @@ struct bt {
     struct tcache cache;
     struct host_cpu host;
     uint32_t slow_entry, exit_entry, jump_entry; /* trampolines in the cache */
-    uint32_t jump_lookup, return_miss;           /* shared code: target in t */
+    uint32_t jump_lookup, return_empty;          /* shared code: target in t */
     uint64_t gs;                                 /* what GS holds now */
     struct translation_job job;                  /* the one translation going on */
     int trap_pending;                            /* host trap number + 1 that led to the slow path */

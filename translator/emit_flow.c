@@ -264,27 +264,26 @@ static bool emit_jcc(struct translation_job *job)
 }
 
 /*
- * The rest of a CALL after the guest push: pair onto the return stack, host CALL to the block, landing.
- *     mov   t, -(return address)
- *     push  t
- *     call  block
- *     lea   rsp, [rsp + 8]          ; landing: flags are the callee's
- *     jump to the return address
+ * What a RET comes back to, right behind the host CALL; t is where the guest goes:
+ *     mov   rcx, -(return address)
+ *     lea   rcx, [rcx + t]
+ *     jrcxz 1f
+ *     jmp   jump_lookup                ; somewhere else: the return stack was out of step
+ *  1: jump to the return address
  */
-static void emit_return_pair(struct translation_job *job, uint64_t back)
-{
-    e_mov_imm(&job->e, HOST_T, -back);
-    e_push(&job->e, HOST_T);
-}
-
 static void emit_landing(struct translation_job *job, uint64_t back)
 {
-    e_lea(&job->e, true, HOST_RSP, HOST_RSP, HOST_NONE, 1, 8);
+    struct emitter *e = &job->e;
+    e_mov_imm(e, HOST_RCX, -back);
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *expected = e_jrcxz(e);
+    e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
+    e_patch8(expected, e->at);
     uint32_t exit = exit_add(job, back);
     if (!same_page(job, back))
         emit_guard(job, back, exit);
     emit_room(job, 12);
-    exit_place(job, exit, e_jmp32(&job->e));
+    exit_place(job, exit, e_jmp32(e));
 }
 
 static bool emit_call_direct(struct translation_job *job)
@@ -300,7 +299,6 @@ static bool emit_call_direct(struct translation_job *job)
     if (!same_page(job, target))
         emit_guard(job, target, exit);
     emit_room(job, 60);
-    emit_return_pair(job, back);
     exit_place(job, exit, e_call32(e));
     emit_landing(job, back);
     job->ended = true;
@@ -337,15 +335,13 @@ static bool emit_target(struct translation_job *job)
     return true;
 }
 
-/* mov dword gs:[last_branch], site; jmp routine. undo: what to add to RSP to take the branch back. */
-static void emit_miss(struct translation_job *job, uint32_t routine, int32_t undo)
+/* mov dword gs:[last_branch], site. undo: what to add to RSP to take the branch back. */
+static void emit_note_branch(struct translation_job *job, int32_t undo)
 {
-    struct emitter *e = &job->e;
     uint32_t site = site_add(job, SITE_BRANCH);
     job->bt->cache.sites[site].insn = (uint32_t)undo;
-    e_state(e, false, 0xc7, 0, offsetof(struct vcpu, last_branch));
-    e32(e, site);
-    e_patch32(e_jmp32(&job->e), job->bt->cache.rw + routine);
+    e_state(&job->e, false, 0xc7, 0, offsetof(struct vcpu, last_branch));
+    e32(&job->e, site);
 }
 
 /*
@@ -369,7 +365,8 @@ static void emit_jump_cached(struct translation_job *job, int32_t undo)
     e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
     uint8_t *hit = e_jrcxz(e);
     uint8_t *miss = e->at;
-    emit_miss(job, job->bt->jump_lookup, undo);
+    emit_note_branch(job, undo);
+    e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
     e_patch8(hit, e->at);
     e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
     e_patch8(e_jrcxz(e), miss);
@@ -397,26 +394,21 @@ static bool emit_call_indirect(struct translation_job *job)
         return false;
     if (!emit_target(job))
         return false;
-    /* The target waits on the return stack while t carries the constant to push. A fault in between re-enters at the
-     * start of the instruction, so the return stack must be as it was: the lookup comes first. */
     struct address address = stack_address(job, -8);
     uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
     if (back == sign_extend(back, 4)) {
         site_here(job, site);
         e_op_mem(e, true, 0xc7, 0, HOST_R11, HOST_RCX, 1, -8);
         e32(e, (uint32_t)back);
-        emit_adjust_sp(job, -8);
-        e_mov(e, HOST_RCX, HOST_T);
-        emit_return_pair(job, back);
-    } else {
-        e_push(e, HOST_T);
+    } else { /* the target steps aside while t carries the constant */
+        int32_t temp = offsetof(struct vcpu, temp);
+        e_store_state(e, HOST_T, temp);
         e_mov_imm(e, HOST_T, back);
+        site_here(job, site);
         e_stack_access(job, 0x89, 8, HOST_T, -8);
-        emit_adjust_sp(job, -8);
-        e_pop(e, HOST_RCX);
-        emit_return_pair(job, back);
+        e_load_state(e, HOST_T, temp);
     }
-    e_mov(e, HOST_T, HOST_RCX);
+    emit_adjust_sp(job, -8);
     emit_room(job, 60);
     uint8_t *call = e_call32(e);
     emit_landing(job, back);
@@ -430,11 +422,8 @@ static bool emit_call_indirect(struct translation_job *job)
  *     lookup READ [r11] -> rcx
  *     mov   t, [r11 + rcx]
  *     lea   r11, [r11 + 8 + n]
- *     mov   rcx, [rsp + 8]              ; minus the return address that the last CALL pushed
- *     lea   rcx, [rcx + t]
- *     jrcxz 1f
- *     jmp   return_miss
- *  1: ret                               ; to the landing
+ *     mov   gs:[last_branch], site      ; to take it back if the address is not canonical
+ *     ret                               ; to the landing of the last CALL, which compares
  */
 static bool emit_ret(struct translation_job *job)
 {
@@ -449,11 +438,7 @@ static bool emit_ret(struct translation_job *job)
     site_here(job, site);
     e_op_mem(e, size == 8, 0x8b, HOST_T, address.base, HOST_RCX, 1, 0);
     emit_adjust_sp(job, size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0));
-    e_op_mem(e, true, 0x8b, HOST_RCX, HOST_RSP, HOST_NONE, 1, 8);
-    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
-    uint8_t *hit = e_jrcxz(e);
-    emit_miss(job, job->bt->return_miss, -(size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0)));
-    e_patch8(hit, e->at);
+    emit_note_branch(job, -(size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0)));
     e8(e, 0xc3);
     job->ended = true;
     return true;

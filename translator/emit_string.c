@@ -13,6 +13,7 @@
 #include "translator/emit.h"
 
 #define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
+#define TEMP(n)          ((int32_t)(offsetof(struct vcpu, temp) + 8 * (n)))
 enum { COUNT = HOST_R10 /* guest RCX */ };
 
 /* t += rcx */
@@ -74,15 +75,15 @@ bool emit_string(struct translation_job *job)
     }
     uint8_t *no_target = emit_entry(e, HOST_RDI, VIEW_WRITE);
     if (movs)
-        e_push(e, HOST_RSI);
-    e_push(e, HOST_RDI);
+        e_store_state(e, HOST_RSI, TEMP(0));
+    e_store_state(e, HOST_RDI, TEMP(1));
     e_lea(e, true, HOST_RDI, HOST_RDI, HOST_RCX, 1, 0);
     if (movs)
         e_mov(e, HOST_RSI, HOST_T);
     emit_rep(e, movs ? 0xa4 : 0xaa, size);
-    e_pop(e, HOST_RDI);
+    e_load_state(e, HOST_RDI, TEMP(1));
     if (movs) {
-        e_pop(e, HOST_RSI);
+        e_load_state(e, HOST_RSI, TEMP(0));
         e_lea(e, true, HOST_RSI, HOST_RSI, COUNT, size, 0);
     }
     e_lea(e, true, HOST_RDI, HOST_RDI, COUNT, size, 0);

@@ -72,8 +72,7 @@ static void sync_out(struct vcpu *vcpu)
 {
     struct view *view = vcpu->shadow->current;
     uint64_t sp = vcpu->return_sp;
-    /* Out of step (a trap in the middle of a CALL), or past the end: only predictions are lost. */
-    view->return_sp = sp > view->return_empty || (view->return_empty - sp) & 15 ? view->return_empty : sp;
+    view->return_sp = sp > view->return_empty ? view->return_empty : sp; /* the bottom entry may just have been taken */
 }
 
 /* About to enter translated code of the current view. */

@@ -27,10 +27,9 @@ static uint32_t emit_trampoline(struct emitter *e, const uint8_t *base, const ch
 }
 
 /*
- * return_miss: the pair on top of the return stack is not ours; drops it, unless the stack is empty.
- *     mov   rcx, gs:[return_base]; lea rcx, [rcx + rsp]; jrcxz 1f
- *     lea   rsp, [rsp + 16]
- * jump_lookup: 1:
+ * return_empty: RET found the bottom of the return stack; puts it back.
+ *     lea   rsp, [rsp - 8]
+ * jump_lookup:
  *     mov   ecx, gs:[run]; jrcxz miss
  *     pext  rcx, t, gs:[jump_mask]; mov rcx, gs:[rcx * 8 + TAGS]; lea rcx, [rcx + t]; jrcxz hit
  * miss:
@@ -41,12 +40,8 @@ static uint32_t emit_trampoline(struct emitter *e, const uint8_t *base, const ch
 static void emit_lookup_routine(struct bt *bt, struct emitter *e)
 {
     const uint8_t *base = bt->cache.rw;
-    bt->return_miss = (uint32_t)(e->at - base);
-    e_load_state(e, HOST_RCX, CONSTANT(return_base));
-    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_RSP, 1, 0);
-    uint8_t *empty = e_jrcxz(e);
-    e_lea(e, true, HOST_RSP, HOST_RSP, HOST_NONE, 1, 16);
-    e_patch8(empty, e->at);
+    bt->return_empty = (uint32_t)(e->at - base);
+    e_lea(e, true, HOST_RSP, HOST_RSP, HOST_NONE, 1, -8);
     bt->jump_lookup = (uint32_t)(e->at - base);
     e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
     uint8_t *kicked = e_jrcxz(e);
@@ -71,12 +66,9 @@ void translate_prologue(struct bt *bt, struct vcpu *vcpu)
     bt->jump_entry = emit_trampoline(&e, bt->cache.rw, bt_jump_entry);
     emit_lookup_routine(bt, &e);
     bt->cache.start = bt->cache.used = ((uint64_t)(e.at - bt->cache.rw) + 63) & ~63ull;
-    /* RET on the empty return stack goes to C whatever it compares with. */
-    for (unsigned i = 0; i < VIEW_COUNT; i++) {
-        uint64_t *empty = (uint64_t *)(uintptr_t)vcpu->shadow->view[i].return_empty;
-        empty[0] = (uint64_t)(uintptr_t)(bt->cache.rx + bt->jump_entry);
-        empty[1] = 1ull << 63;
-    }
+    for (unsigned i = 0; i < VIEW_COUNT; i++)
+        *(uint64_t *)(uintptr_t)vcpu->shadow->view[i].return_empty =
+            (uint64_t)(uintptr_t)(bt->cache.rx + bt->return_empty);
 }
 
 /* ---- one instruction ---- */

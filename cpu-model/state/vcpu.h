@@ -210,6 +210,7 @@ struct vcpu {
     uint64_t slow_function, exit_function, jump_function; /* C entry points of the translator's runtime */
     struct vcpu *self;                                    /* the C mapping */
     uint32_t events;                                      /* EVENT_*: requests from outside, any thread; atomic */
+    uint64_t temp[2];                                     /* translated code, within one guest instruction */
     uint32_t last_branch; /* site of the indirect branch that translated code could not resolve itself */
     struct segment segment[SEG_ALL];
 
