@@ -231,9 +231,35 @@ static void exit_place(struct translation_job *job, uint32_t exit, uint8_t *plac
     stub->from32 = place;
 }
 
+/* rcx = 0 if RSP is aligned */
+static void emit_sp_low(struct translation_job *job)
+{
+    emit_room(job, 40);
+    e_pext(&job->e, HOST_RCX, HOST_R11, CONSTANT(low_mask) + 8 * (job->mode.stack_size == 8 ? 3 : 2));
+}
+
+/* Must this way out of the block still prove that RSP is aligned, as the next block's mode key says? */
+static bool sp_unproven(const struct translation_job *job)
+{
+    return job->mode.sp_aligned && !job->sp_aligned;
+}
+
+/* A direct way out with RSP misaligned goes to C, which chooses a block for that. */
+static void emit_sp_check(struct translation_job *job, uint32_t exit)
+{
+    if (!sp_unproven(job))
+        return;
+    emit_sp_low(job);
+    uint8_t *aligned = e_jrcxz(&job->e);
+    struct stub *misaligned = stub_add(job, STUB_EXIT, exit);
+    misaligned->from32 = e_jmp32(&job->e);
+    e_patch8(aligned, job->e.at);
+}
+
 void emit_jump(struct translation_job *job, uint64_t target)
 {
     uint32_t exit = exit_add(job, target);
+    emit_sp_check(job, exit);
     if (target <= job->lin)
         emit_poll(job, exit);
     if (!same_page(job, target))
@@ -250,7 +276,7 @@ static bool emit_jcc(struct translation_job *job)
     uint64_t target = branch_target(job), next = job->lin + insn->length;
     unsigned condition = insn->opcode & 15;
     emit_room(job, 24);
-    if (target > job->lin && same_page(job, target)) {
+    if (target > job->lin && same_page(job, target) && !sp_unproven(job)) {
         uint32_t exit = exit_add(job, target);
         exit_place(job, exit, e_jcc32(&job->e, condition));
     } else {
@@ -344,6 +370,19 @@ static void emit_note_branch(struct translation_job *job, int32_t undo)
     e32(&job->e, site);
 }
 
+/* An indirect branch with RSP misaligned goes to C. */
+static void emit_sp_check_indirect(struct translation_job *job, int32_t undo)
+{
+    struct emitter *e = &job->e;
+    if (!sp_unproven(job))
+        return;
+    emit_sp_low(job);
+    uint8_t *aligned = e_jrcxz(e);
+    emit_note_branch(job, undo);
+    e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_entry);
+    e_patch8(aligned, e->at);
+}
+
 /*
  * Inline look into the jump cache, so that the host predicts each site by itself:
  *     pext  rcx, t, gs:[jump_mask]
@@ -359,6 +398,7 @@ static void emit_note_branch(struct translation_job *job, int32_t undo)
 static void emit_jump_cached(struct translation_job *job, int32_t undo)
 {
     struct emitter *e = &job->e;
+    emit_sp_check_indirect(job, undo);
     emit_room(job, 110);
     e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
     e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
@@ -438,7 +478,10 @@ static bool emit_ret(struct translation_job *job)
     site_here(job, site);
     e_op_mem(e, size == 8, 0x8b, HOST_T, address.base, HOST_RCX, 1, 0);
     emit_adjust_sp(job, size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0));
-    emit_note_branch(job, -(size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0)));
+    int32_t popped = size + (insn->imm_size ? (int32_t)(insn->imm & 0xffff) : 0);
+    job->sp_aligned = job->sp_aligned && !(popped & (size - 1));
+    emit_sp_check_indirect(job, -popped);
+    emit_note_branch(job, -popped);
     e8(e, 0xc3);
     job->ended = true;
     return true;

@@ -100,7 +100,7 @@ uint32_t exit_add(struct translation_job *job, uint64_t target)
 {
     struct tcache *cache = &job->bt->cache;
     uint32_t index = cache->exit_count++;
-    cache->exits[index] = (struct exit){.target = target, .to = NO_INDEX};
+    cache->exits[index] = (struct exit){.target = target, .to = NO_INDEX, .mode = job->tb->mode};
     return index;
 }
 
@@ -400,7 +400,7 @@ static void emit_call_site(struct translation_job *job, uint32_t site)
     emit_room(job, 16);
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
     e_call_entry(job, job->bt->slow_entry, site);
-    job->sp_aligned = false;
+    job->sp_aligned = job->sp_aligned && job->mode.sp_aligned; /* C comes back here only with the stack as promised */
 }
 
 void emit_interp(struct translation_job *job)

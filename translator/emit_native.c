@@ -212,6 +212,24 @@ static void emit_bit_string(struct translation_job *job)
     e->at += insn_reencode(e->at, insn, &host);
 }
 
+/* After a write to RSP: ADD and SUB of a multiple keep its alignment, AND with one makes it. */
+static bool keeps_alignment(const struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    if (insn->map != 0 || (insn->opcode != 0x83 && insn->opcode != 0x81) || insn->rm != REG_RSP ||
+        insn->operand_size != job->mode.stack_size || insn->imm & (job->mode.stack_size - 1))
+        return false;
+    switch (insn->modrm >> 3 & 7) {
+    case 0: /* ADD */
+    case 5: /* SUB */
+        return job->sp_aligned;
+    case 4: /* AND */
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void emit_without_memory(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
@@ -232,9 +250,7 @@ static void emit_without_memory(struct translation_job *job)
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);
     if (insn->gpr_written >> REG_RSP & 1)
-        job->sp_aligned = job->sp_aligned && insn->map == 0 && insn->opcode == 0x83 && insn->rm == REG_RSP &&
-                          insn->operand_size == job->mode.stack_size && !(insn->imm & (job->mode.stack_size - 1)) &&
-                          ((insn->modrm & 0x38) == 0 || (insn->modrm & 0x38) == 0x28);
+        job->sp_aligned = keeps_alignment(job);
 }
 
 void emit_native(struct translation_job *job)

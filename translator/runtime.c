@@ -52,6 +52,7 @@ uint32_t mode_key_now(const struct vcpu *vcpu, bool *possible)
     key.sse = (vcpu->cr4 & CR4_OSFXSR) != 0;
     key.avx = key.x87 && vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & 6) == 6;
     key.cpl0 = vcpu->cpl == 0;
+    key.sp_aligned = !(vcpu->gpr[REG_RSP] & (key.stack_size - 1u));
     key.rdtsc = vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD);
     __builtin_memcpy(&number, &key, sizeof(number));
     return number;
@@ -246,7 +247,7 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     struct tb *tb = dispatch(vcpu);
     if (!tb)
         return 0;
-    if (flushes == bt->cache.flushes && exit->to == NO_INDEX && tb->lin == target)
+    if (flushes == bt->cache.flushes && exit->to == NO_INDEX && tb->lin == target && tb->mode == exit->mode)
         tcache_link(&bt->cache, vcpu, exit, tb);
     return sync_in(vcpu, block_pc(bt, tb));
 }
@@ -285,6 +286,14 @@ static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t lin
     return *entry == value;
 }
 
+/* A block for an aligned stack relies on it throughout. */
+static bool stack_as_promised(const struct vcpu *vcpu, const struct tb *tb)
+{
+    struct mode_key mode;
+    __builtin_memcpy(&mode, &tb->mode, sizeof(mode));
+    return !mode.sp_aligned || !(vcpu->gpr[REG_RSP] & (mode.stack_size - 1u));
+}
+
 /* After an instruction was performed in C: on in the same block if that is what comes next. */
 static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
 {
@@ -292,7 +301,8 @@ static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
     if (flushes == bt->cache.flushes) {
         const struct site *site = &bt->cache.sites[index];
         const struct tb *tb = &bt->cache.tbs[site->tb];
-        if (!site->leave && tb->valid && vcpu->rip == tb->lin + site->guest + site->length && !must_leave(vcpu))
+        if (!site->leave && tb->valid && vcpu->rip == tb->lin + site->guest + site->length && !must_leave(vcpu) &&
+            stack_as_promised(vcpu, tb))
             return sync_in(vcpu, (uint64_t)(uintptr_t)(bt->cache.rx + site->next));
     }
     return go(vcpu);

@@ -25,6 +25,7 @@ struct mode_key {
     uint32_t based_fs : 1, based_gs : 1; /* 4 GiB and writable, base added at run time */
     uint32_t x87 : 1, sse : 1, avx : 1;  /* usable now: CR0.EM/TS, CR4.OSFXSR, CR4.OSXSAVE and XCR0 */
     uint32_t cpl0 : 1;                   /* CLI, STI, SWAPGS, PUSHF need no check (outside virtual-8086 mode) */
+    uint32_t sp_aligned : 1;             /* RSP is a multiple of stack_size at entry, and at every direct way out */
     uint32_t rdtsc : 1;                  /* CPL 0, or CR4.TSD clear */
 };
 
@@ -74,6 +75,7 @@ struct exit {
     uint32_t patch;  /* offset of the rel32 */
     uint32_t stub;   /* what it points to while unlinked */
     uint32_t to;     /* block linked to; NO_INDEX: none */
+    uint32_t mode;   /* of the block it leaves; links only to the same */
     uint32_t incoming_next;
     uint32_t guard; /* offset of the imm64 that the target page's EXEC entry is compared with; 0: same page, no guard */
 };

@@ -204,7 +204,8 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->e.at = cache->rw + cache->used;
     job->tb = tb;
     __builtin_memcpy(&job->mode, &mode, sizeof(mode));
-    job->sp_aligned = job->ended = false;
+    job->sp_aligned = job->mode.sp_aligned;
+    job->ended = false;
     job->stub_count = job->near_first = 0;
     if (!emit_block(job, vcpu->space->arena + page)) {
         cache->site_count = sites;
