@@ -161,6 +161,13 @@ static void emit_with_memory(struct translation_job *job)
         emit_interp(job);
         return;
     }
+    /* Where both the page-end check and the lookup would add the displacement, it is added once. */
+    bool checked_with_disp = insn->mem.size > 8 || address.disp & (insn->mem.size - 1);
+    if (t_free && fold == FOLD_NONE && scratch.guest[1] == HOST_NONE && address.disp && checked_with_disp &&
+        insn->mem.size > 1 && !insn_insists_on_alignment(insn)) {
+        e_lea(&job->e, true, HOST_T, address.base, HOST_NONE, 1, address.disp);
+        address = (struct address){.base = HOST_T};
+    }
     uint32_t site =
         emit_lookup(job, &address, insn->mem.size, store ? ACCESS_WRITE : ACCESS_READ, insn_insists_on_alignment(insn));
     emit_room(job, 60);

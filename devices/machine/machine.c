@@ -6,11 +6,12 @@
  *
  * Threads: functions named *_locked are called with the lock held, on any thread.
  */
-#include "devices/machine/machine_int.h"
+#include "devices/machine/machine.h"
 
 #include "cpu-model/base/log.h"
 #include "cpu-model/exec/exec.h"
 #include "devices/machine/acpi_tables.h"
+#include "devices/machine/machine_int.h"
 #include "devices/machine/signals.h"
 #include "devices/machine/terminal.h"
 #include "softmmu/mmu.h"

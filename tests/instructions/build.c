@@ -140,6 +140,8 @@ static unsigned put_modrm_memory(struct builder *b, uint8_t *out, unsigned reg, 
         value = (uint32_t)((int32_t)value >> 20);
     if (disp == 4 && b->block)
         value = (uint32_t)((int32_t)value >> 22);
+    if (b->block && !one_in(r, 8)) /* aligned, lest most sequences end at their first vector access */
+        value &= ~31u;
     memcpy(out + n, &value, 4);
     return n + disp;
 }
@@ -568,8 +570,8 @@ bool build_block(struct program *program, const struct forms *forms, const struc
     for (unsigned i = 0; i < (code_size == 8 ? 16u : 8u); i++)
         if (i != REG_RCX && !one_in(r, 4)) {
             x->before.gpr[i] = DATA_BASE + 4096 + random_below(r, 2048) - 1024;
-            if (one_in(r, 2))
-                x->before.gpr[i] &= ~15ull;
+            if (!one_in(r, 8))
+                x->before.gpr[i] &= ~31ull;
             b.clean |= (uint16_t)(1 << i);
         }
     x->before.gpr[REG_RSP] = page_at(PAGE_RW1) + 8 * random_below(r, 256);
