@@ -276,8 +276,11 @@ static bool emit_jcc(struct translation_job *job)
     uint64_t target = branch_target(job), next = job->lin + insn->length;
     unsigned condition = insn->opcode & 15;
     emit_room(job, 24);
-    if (target > job->lin && same_page(job, target) && !sp_unproven(job)) {
+    if (same_page(job, target) && !sp_unproven(job)) {
+        if (target <= job->lin) /* polls before it is decided: an event is taken with the branch still to be executed */
+            emit_poll(job, exit_add(job, job->lin));
         uint32_t exit = exit_add(job, target);
+        emit_room(job, 24);
         exit_place(job, exit, e_jcc32(&job->e, condition));
     } else {
         uint8_t *fall = e_jcc32(&job->e, condition ^ 1);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 
-static void host_detect(struct host_cpu *host)
+static void host_detect(struct host_cpu *host, unsigned without)
 {
     unsigned a = 0, b = 0, c = 0, d = 0, vendor = 0, family;
     __get_cpuid(0, &a, &vendor, &c, &d);
@@ -20,10 +20,10 @@ static void host_detect(struct host_cpu *host)
     host->avx = c >> 28 & 1;
     family = (a >> 8 & 15) + (a >> 20 & 255);
     __get_cpuid_count(7, 0, &a, &b, &c, &d);
-    host->bmi2 = b >> 8 & 1;
+    host->bmi2 = (b >> 8 & 1) && !(without & HOST_BMI2);
     /* AMD before family 19h microcodes PEXT: correct, and slow. */
-    host->fast_pext = host->bmi2 && (vendor != signature_AMD_ebx || family >= 0x19);
-    host->fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
+    host->fast_pext = host->bmi2 && !(without & HOST_FAST_PEXT) && (vendor != signature_AMD_ebx || family >= 0x19);
+    host->fsgsbase = (getauxval(AT_HWCAP2) >> 1 & 1) && !(without & HOST_FSGSBASE);
     log_line(LOG_HOST, "host: BMI2 %s, fast PEXT %s, FSGSBASE %s (GS by %s), AVX %s", host->bmi2 ? "yes" : "no",
              host->fast_pext ? "yes" : "no", host->fsgsbase ? "yes" : "no", host->fsgsbase ? "WRGSBASE" : "arch_prctl",
              host->avx ? "yes" : "no");
@@ -34,13 +34,15 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
     struct bt *bt = calloc(1, sizeof(*bt));
     if (!bt)
         return error_set(err, -ENOMEM, "no memory for the translator");
-    host_detect(&bt->host);
+    host_detect(&bt->host, config->host_without);
+    if (!bt->host.bmi2) {
+        free(bt);
+        return error_set(err, -ENOTSUP, "this host's CPU has no BMI2, which -accel bt needs: use -accel interp");
+    }
     vcpu->engine = bt;
-    if (!bt->host.bmi2)
-        return error_set(err, -ENOTSUP, "this host's CPU has no BMI2, which -accel bt needs so far: use -accel interp");
     int r = interp_init(&bt->interp, vcpu, err);
     if (!r)
-        r = tcache_create(&bt->cache, config && config->cache_bytes ? config->cache_bytes : TCACHE_DEFAULT_BYTES,
+        r = tcache_create(&bt->cache, config->cache_bytes ? config->cache_bytes : TCACHE_DEFAULT_BYTES,
                           vcpu->space->arena_size, err);
     if (!r)
         r = shadow_create(vcpu, bt->host.fast_pext, err);

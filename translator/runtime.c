@@ -247,7 +247,8 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     struct tb *tb = dispatch(vcpu);
     if (!tb)
         return 0;
-    if (flushes == bt->cache.flushes && exit->to == NO_INDEX && tb->lin == target && tb->mode == exit->mode)
+    if (flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX && tb->lin == target &&
+        tb->mode == exit->mode)
         tcache_link(&bt->cache, vcpu, exit, tb);
     return sync_in(vcpu, block_pc(bt, tb));
 }

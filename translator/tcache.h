@@ -72,7 +72,7 @@ struct site {
 /* A direct branch out of a block; links to other blocks by patching. */
 struct exit {
     uint64_t target; /* linear */
-    uint32_t patch;  /* offset of the rel32 */
+    uint32_t patch;  /* offset of the rel32; 0: a poll's, never linked */
     uint32_t stub;   /* what it points to while unlinked */
     uint32_t to;     /* block linked to; NO_INDEX: none */
     uint32_t mode;   /* of the block it leaves; links only to the same */

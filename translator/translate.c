@@ -188,7 +188,7 @@ static bool emit_block(struct translation_job *job, const uint8_t *page)
 static void close_exits(struct tcache *cache, uint32_t first)
 {
     for (uint32_t i = first; i < cache->exit_count; i++)
-        ASSERT(cache->exits[i].stub && cache->exits[i].patch);
+        ASSERT(cache->exits[i].stub);
 }
 
 struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64_t page, uint32_t mode)

@@ -16,13 +16,18 @@ enum run_exit {
     RUN_CONTINUE, /* only inside engines: guest code can go on */
 };
 
+/* Things a host may lack, for engines to be told to do without (tests, comparisons). */
+enum { HOST_BMI2 = 1 << 0, HOST_FAST_PEXT = 1 << 1, HOST_FSGSBASE = 1 << 2 };
+
 struct engine_config {
-    uint64_t cache_bytes; /* size of the translation cache; 0: the default */
+    uint64_t cache_bytes;  /* size of the translation cache; 0: the default */
+    unsigned host_without; /* HOST_*: not to be used even if the host has it */
 };
 
 struct engine_ops {
     const char *name;
-    int (*create)(struct vcpu *vcpu, const struct engine_config *config, struct error *err); /* 0 or -errno */
+    /* 0 or -errno; -ENOTSUP: this host's CPU cannot run it, another engine can. */
+    int (*create)(struct vcpu *vcpu, const struct engine_config *config, struct error *err);
     void (*destroy)(struct vcpu *vcpu);
     enum run_exit (*run)(struct vcpu *vcpu);
     void (*report)(struct vcpu *vcpu, char *text, size_t size); /* counters, for -d jit */

@@ -4,6 +4,7 @@
  * Invariant: whatever is wrong is said in one line that names the argument and how to mend it; nothing is printed here.
  */
 #include "devices/machine/options.h"
+#include "cpu-model/exec/engine.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -121,6 +122,27 @@ static int set_cpu(struct machine_options *o, const char *value, struct error *e
     return 0;
 }
 
+/* Host features that the engine shall do without. Nonzero: an unknown name. */
+static int parse_without(const char *names, unsigned *mask)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } features[] = {{"bmi2", HOST_BMI2}, {"pext", HOST_FAST_PEXT}, {"fsgsbase", HOST_FSGSBASE}};
+    while (*names) {
+        size_t length = strcspn(names, "+");
+        unsigned bit = 0;
+        for (unsigned i = 0; i < ARRAY_LEN(features); i++)
+            if (strlen(features[i].name) == length && !strncmp(names, features[i].name, length))
+                bit = features[i].bit;
+        if (!bit)
+            return -1;
+        *mask |= bit;
+        names += length + (names[length] == '+');
+    }
+    return 0;
+}
+
 static int set_accel(struct machine_options *o, const char *value, struct error *err)
 {
     size_t length = strcspn(value, ",");
@@ -140,8 +162,14 @@ static int set_accel(struct machine_options *o, const char *value, struct error 
         return INVALID("-accel %s: no such engine; use bt or interp (-accel help)", value);
     const char *rest = value + length + (value[length] == ',');
     while (*rest) {
+        if (take_pair(&rest, "without", size, sizeof(size))) {
+            if (parse_without(size, &o->host_without))
+                return INVALID("-accel %s: without= takes bmi2, pext and fsgsbase, joined by '+'", value);
+            continue;
+        }
         if (!take_pair(&rest, "tb-size", size, sizeof(size)))
-            return INVALID("-accel %s: unknown property '%s'; there is tb-size=MEGABYTES", value, rest);
+            return INVALID("-accel %s: unknown property '%s'; there are tb-size=MEGABYTES and without=FEATURE+FEATURE",
+                           value, rest);
         if (parse_size(size, 1 << 20, &o->cache_bytes) || !o->cache_bytes || o->cache_bytes > 1ull << 30)
             return INVALID("-accel %s: tb-size takes 1 to 1024 megabytes", value);
     }
@@ -264,7 +292,8 @@ static const struct option table[] = {
     {"serial", "WHERE", set_serial,
      "serial port: mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
     {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
-    {"accel", "ENGINE", set_accel, "engine: bt[,tb-size=MB] translates, interp interprets (-accel help)"},
+    {"accel", "ENGINE", set_accel,
+     "engine: bt[,tb-size=MB][,without=bmi2+pext+fsgsbase] translates, interp interprets"},
     {"machine", "NAME", set_machine, "machine: pc (-machine help)"},
     {"M", "NAME", set_machine, NULL},
     {"smp", "N", set_smp, "number of processors: 1"},

@@ -31,7 +31,8 @@ struct machine_options {
     uint64_t ram_bytes;
     const char *kernel, *initrd, *append; /* null: not given */
     const char *cpu;
-    const char *accel; /* "bt" or "interp" */
+    const char *accel;     /* "bt" or "interp" */
+    unsigned host_without; /* HOST_* of cpu-model/exec/engine.h */
     uint64_t cache_bytes;
     const char *serial[MACHINE_SERIALS]; /* null: the default */
     unsigned serials;

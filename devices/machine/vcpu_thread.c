@@ -308,7 +308,14 @@ int machine_create_vcpu(struct machine *m, struct error *err)
     r = trap_install(err);
     if (r)
         return r;
-    r = m->engine->create(m->vcpu, &(struct engine_config){.cache_bytes = m->options.cache_bytes}, err);
+    const struct engine_config config = {.cache_bytes = m->options.cache_bytes,
+                                         .host_without = m->options.host_without};
+    r = m->engine->create(m->vcpu, &config, err);
+    if (r == -ENOTSUP) { /* the slower way that works here */
+        log_line(LOG_HOST, "host: %s; interpreting instead", err->text);
+        m->engine = &engine_interp;
+        r = m->engine->create(m->vcpu, &config, err);
+    }
     m->engine_created = !r;
     return r;
 }
