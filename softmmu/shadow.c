@@ -7,6 +7,7 @@
  * "Caching translation information".
  */
 #include "softmmu/shadow.h"
+#include "cpu-model/state/trace.h"
 
 enum { LOG_CAPACITY = 1 << 16 };
 #define WRITERS_MANY 0xffffffffu
@@ -212,6 +213,7 @@ struct view *shadow_select(struct vcpu *vcpu)
 void mmu_flush_page(struct vcpu *vcpu, lin_t at)
 {
     struct shadow *shadow = vcpu->shadow;
+    trace(vcpu, LOG_MMU, "flush page %llx", (unsigned long long)at.v);
     if (!shadow)
         return;
     shadow->page_flushes++;
@@ -242,6 +244,7 @@ void mmu_flush_pcid(struct vcpu *vcpu, uint16_t pcid)
 void mmu_flush_all(struct vcpu *vcpu, bool global)
 {
     struct shadow *shadow = vcpu->shadow;
+    trace(vcpu, LOG_MMU, "flush all%s", global ? ", global pages too" : "");
     if (!shadow)
         return;
     shadow->flushes++;
@@ -253,6 +256,7 @@ void mmu_flush_all(struct vcpu *vcpu, bool global)
 void mmu_set_root(struct vcpu *vcpu, bool keep)
 {
     struct shadow *shadow = vcpu->shadow;
+    trace(vcpu, LOG_MMU, "cr3 = %llx%s", (unsigned long long)vcpu->cr3, keep ? ", translations kept" : "");
     if (!shadow)
         return;
     shadow->flushes++;

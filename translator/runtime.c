@@ -8,6 +8,7 @@
 #include "translator/runtime.h"
 #include "cpu-model/exec/exec.h"
 #include "cpu-model/exec/memory.h"
+#include "cpu-model/state/trace.h"
 #include "cpu-model/state/vector.h"
 
 static struct bt *bt_of(struct vcpu *vcpu)
@@ -196,6 +197,13 @@ static struct tb *dispatch(struct vcpu *vcpu)
     return NULL;
 }
 
+/* With -d exec every block is entered from here, so that it can be logged: nothing is linked or cached. */
+static bool logging_blocks(struct vcpu *vcpu)
+{
+    trace(vcpu, LOG_EXEC, "block %04x:%llx", vcpu->segment[SEG_CS].selector, (unsigned long long)vcpu->rip);
+    return log_mask & LOG_EXEC;
+}
+
 static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
 {
     return (uint64_t)(uintptr_t)(bt->cache.rx + tb->code);
@@ -215,7 +223,8 @@ static uint64_t go(struct vcpu *vcpu)
     struct tb *tb = dispatch(vcpu);
     if (!tb)
         return 0;
-    jump_cache_set(vcpu->shadow->current, tb->lin, block_pc(bt, tb));
+    if (!logging_blocks(vcpu))
+        jump_cache_set(vcpu->shadow->current, tb->lin, block_pc(bt, tb));
     return sync_in(vcpu, block_pc(bt, tb));
 }
 
@@ -247,8 +256,8 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     struct tb *tb = dispatch(vcpu);
     if (!tb)
         return 0;
-    if (flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX && tb->lin == target &&
-        tb->mode == exit->mode)
+    if (!logging_blocks(vcpu) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
+        tb->lin == target && tb->mode == exit->mode)
         tcache_link(&bt->cache, vcpu, exit, tb);
     return sync_in(vcpu, block_pc(bt, tb));
 }

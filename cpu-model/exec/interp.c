@@ -9,6 +9,7 @@
 #include "cpu-model/exec/interp.h"
 #include "cpu-model/exec/exec.h"
 #include "cpu-model/exec/memory.h"
+#include "cpu-model/state/trace.h"
 #include "cpu-model/state/vector.h"
 
 enum { DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
@@ -102,6 +103,7 @@ bool interp_step(struct vcpu *vcpu)
     struct cached_insn *entry = NULL;
 
     interp->steps++;
+    trace(vcpu, LOG_EXEC, "step %04x:%llx", vcpu->segment[SEG_CS].selector, (unsigned long long)vcpu->rip);
     if (!debug_shadow) /* else: what MOV SS met is still to be delivered */
         vcpu->watch_hit = 0;
     uint64_t hit = vcpu->dr[7] & 0xff && !(vcpu->eflags & FLAG_RF) && !debug_shadow ? breakpoints_here(vcpu) : 0;

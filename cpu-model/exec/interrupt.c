@@ -9,6 +9,7 @@
 #include "cpu-model/exec/exec.h"
 
 #include "cpu-model/exec/exec_int.h"
+#include "cpu-model/state/trace.h"
 
 enum { ERROR_EXT = 1, ERROR_IDT = 2 };
 enum { DR7_GD = 1 << 13 };
@@ -369,10 +370,19 @@ static bool event_after_fault(struct vcpu *vcpu, struct event *event)
 /* Benign exceptions that raise each other for ever (#AC on a CPL 3 handler's stack) hang a processor. */
 enum { NESTING_MAX = 16 };
 
+static const char *const kind_names[] = {
+    [INTERRUPT_EXTERNAL] = "interrupt", [INTERRUPT_NMI] = "NMI",    [INTERRUPT_EXCEPTION] = "exception",
+    [INTERRUPT_SOFTWARE] = "INT",       [INTERRUPT_ICEBP] = "INT1",
+};
+
 enum exec_result interrupt_deliver(struct vcpu *vcpu, enum interrupt_kind kind, uint8_t vector, uint64_t rip_next)
 {
     struct event event;
 
+    trace(vcpu, LOG_INT, "%s %02x error %x cr2 %llx at %04x:%llx cpl %u", kind_names[kind], vector,
+          kind == INTERRUPT_EXCEPTION ? vcpu->exception.error_code : 0,
+          kind == INTERRUPT_EXCEPTION ? (unsigned long long)vcpu->exception.cr2 : 0, vcpu->segment[SEG_CS].selector,
+          (unsigned long long)vcpu->rip, vcpu->cpl);
     if (kind == INTERRUPT_SOFTWARE || kind == INTERRUPT_ICEBP) {
         event = (struct event){.vector = vector, .software = kind == INTERRUPT_SOFTWARE};
         event.external = kind == INTERRUPT_ICEBP;
