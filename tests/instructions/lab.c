@@ -217,7 +217,7 @@ static void ferr(void *machine)
 
 /* ---- life ---- */
 
-int lab_create(struct lab *lab, const struct engine_ops *engine, struct error *err)
+int lab_create(struct lab *lab, const struct engine_ops *engine, unsigned host_without, struct error *err)
 {
     *lab = (struct lab){.engine = engine, .mode = LAB_MODES};
     lab->wires = (struct vcpu_wires){.machine = lab,
@@ -253,7 +253,7 @@ int lab_create(struct lab *lab, const struct engine_ops *engine, struct error *e
     vcpu_reset(lab->vcpu, false);
     make_descriptors(lab);
     make_page_tables(lab);
-    return engine->create(lab->vcpu, NULL, err);
+    return engine->create(lab->vcpu, &(const struct engine_config){.host_without = host_without}, err);
 }
 
 void lab_destroy(struct lab *lab)

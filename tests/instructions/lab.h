@@ -20,7 +20,8 @@ struct lab {
     uint8_t mode, cpl; /* what the vCPU is set up for now */
 };
 
-int lab_create(struct lab *lab, const struct engine_ops *engine, struct error *err);
+/* host_without: see struct engine_config. */
+int lab_create(struct lab *lab, const struct engine_ops *engine, unsigned host_without, struct error *err);
 void lab_destroy(struct lab *lab);
 
 /* Sets all state that an experiment starts from. */

@@ -3,7 +3,7 @@
  * own CPU; both must leave the same state.
  *
  * instructions [--engine interp|bt] [--seed N] [--seconds S] [--count N] [--first N] [--filter MNEMONIC]
- *              [--blocks PERCENT] [--show N]
+ *              [--blocks PERCENT] [--show N] [--without HOST_BITS]
  * A case is a function of seed, number and filter, so that a failure is repeated with what its report prints.
  */
 #include <stdio.h>
@@ -22,6 +22,7 @@ struct options {
     const char *filter;
     uint64_t seed, first, count;
     unsigned seconds, blocks, show;
+    unsigned without; /* host features not to be used, HOST_* */
 };
 
 struct names { /* failures by mnemonic */
@@ -283,7 +284,7 @@ static int summary(const struct run *run)
 static int usage(void)
 {
     fprintf(stderr, "usage: instructions [--engine interp|bt] [--seed N] [--seconds S] [--count N] [--first N]\n"
-                    "                    [--filter MNEMONIC] [--blocks PERCENT] [--show N]\n");
+                    "                    [--filter MNEMONIC] [--blocks PERCENT] [--show N] [--without HOST_BITS]\n");
     return 2;
 }
 
@@ -309,6 +310,8 @@ static bool parse(int argc, char **argv, struct options *o)
             o->first = value;
         else if (!strcmp(name, "--blocks"))
             o->blocks = (unsigned)value;
+        else if (!strcmp(name, "--without"))
+            o->without = (unsigned)value;
         else if (!strcmp(name, "--show"))
             o->show = (unsigned)value;
         else
@@ -329,7 +332,7 @@ int main(int argc, char **argv)
     run.oracle = oracle_start();
     if (!run.oracle)
         return 77;
-    int r = lab_create(&run.lab, run.options.engine, &err);
+    int r = lab_create(&run.lab, run.options.engine, run.options.without, &err);
     if (r) {
         fprintf(stderr, "cannot make the lab: %s\n", err.text);
         return 77;
