@@ -95,8 +95,8 @@ static int64_t bit_string_offset(const struct vcpu *vcpu, const struct insn *ins
 static enum exec_result operand_fault(struct vcpu *vcpu, const struct insn *insn)
 {
     enum { FSW_ES = 0x80 };
-    bool converts = insn->map == 1 && !insn->rep && !insn->repne && /* between XMM and MMX registers */
-                    ((insn->opcode == 0x2a && !insn->opsize_prefix) || insn->opcode == 0x2c || insn->opcode == 0x2d);
+    bool converts = insn->map == 1 && !insn->rep && !insn->repne && /* from memory to MMX registers */
+                    (insn->opcode == 0x2c || insn->opcode == 0x2d);
     bool waits = insn->vector == VECTOR_MMX || (insn->vector == VECTOR_SSE && converts) ||
                  (insn->vector == VECTOR_X87 && !((insn->opcode & 0xfb) == 0xd9 && (insn->modrm & 0x30) == 0x30));
     if (!waits)
