@@ -60,11 +60,14 @@ static bool wants_rcx(const struct insn *insn)
            (insn->high_byte_rm && insn->rm == 5);
 }
 
-/* May the host take an exception on this instruction besides its memory access? */
+/* May the host take an exception on this instruction besides its memory access? #UD counts wherever an extension is
+ * involved: the CPU model should not offer what the host lacks, but a mistake there must not end the process. */
 static bool may_trap(const struct insn *insn)
 {
     bool divide = insn->map == 0 && (insn->opcode & 0xfe) == 0xf6 && (insn->modrm & 0x30) == 0x30;
-    return divide || insn->vector != VECTOR_NONE;
+    bool extension = insn->map >= 2 || insn->encoding == ENCODING_VEX ||
+                     (insn->map == 1 && (insn->rep || (insn->opcode & 0xfe) == 0xc6 || insn->opcode == 0x0e));
+    return divide || extension || insn->vector != VECTOR_NONE;
 }
 
 static bool vector_usable(const struct translation_job *job)
