@@ -29,6 +29,7 @@ enum {
     BP_HEAP_END_PTR = 0x224,
     BP_CMD_LINE_PTR = 0x228,
     BP_INITRD_ADDR_MAX = 0x22c,
+    BP_XLOADFLAGS = 0x236, /* bit 0: a 64-bit kernel */
     BP_CMDLINE_SIZE = 0x238,
     BP_PREF_ADDRESS = 0x258,
     BP_INIT_SIZE = 0x260,
@@ -116,6 +117,12 @@ int load_linux(const struct load_request *request, const struct blob *kernel, st
     if (field(kernel, 0x204, BP_SYSSIZE, 4, 0) * 16 > image_size + 15)
         return error_set(err, -ENOEXEC, "-kernel %s: a truncated bzImage (%" PRIu64 " bytes); get it again",
                          request->kernel, kernel->size);
+
+    /* The kernel's own words about it go to a BIOS screen that is not there. */
+    if (request->no_long_mode && field(kernel, 0x20c, BP_XLOADFLAGS, 2, 0) & 1)
+        return error_set(err, -ENOEXEC,
+                         "-kernel %s: a 64-bit kernel, and the -cpu model has no long mode; use -cpu max",
+                         request->kernel);
 
     uint64_t header_end = BP_MAGIC + kernel->data[BP_JUMP + 1];
     if (header_end > BP_HEADER_END_MAX)

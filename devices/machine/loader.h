@@ -53,7 +53,8 @@ struct load_request {
     const char *kernel, *initrd, *append; /* initrd and append may be null */
     struct space *space;
     const struct memory_map *map;
-    uint64_t rsdp; /* guest-physical address, or 0 */
+    uint64_t rsdp;     /* guest-physical address, or 0 */
+    bool no_long_mode; /* the CPU model cannot run a 64-bit kernel */
 };
 
 /* How to enter it: 32-bit flat protected mode without paging. */

@@ -318,6 +318,7 @@ int machine_boot_locked(struct machine *m, struct error *err)
         .space = &m->space,
         .map = &m->pc.map,
         .rsdp = ACPI_RSDP_ADDRESS,
+        .no_long_mode = !cpu_has(&m->vcpu->features, LM),
     };
 
     pc_reset(&m->pc);

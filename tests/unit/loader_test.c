@@ -114,6 +114,16 @@ Test(loader, linux_image_parameters_and_entry)
     cr_assert_eq(guest(LOAD_GDT + LOAD_GDT_CODE, 8), 0x00cf9b000000ffff);
 }
 
+Test(loader, linux_64_bit_kernel_needs_long_mode)
+{
+    make_linux();
+    put(0x236, 1, 2);
+    cr_assert_eq(load(LINUX_SIZE), 0, "%s", err.text);
+    request.no_long_mode = true;
+    cr_assert_lt(load(LINUX_SIZE), 0);
+    cr_assert_not_null(strstr(err.text, "64-bit"), "%s", err.text);
+}
+
 Test(loader, linux_initrd_goes_to_the_top_below_its_limit)
 {
     static uint8_t initrd[5000];
