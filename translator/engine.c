@@ -39,6 +39,14 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
         free(bt);
         return error_set(err, -ENOTSUP, "this host's CPU has no BMI2, which -accel bt needs: use -accel interp");
     }
+    if (vcpu->space->reservation.aliases_failed) {
+        /* A colliding shadow entry would reach whatever lies there instead of faulting (sanitizers, small ulimit -v).
+         */
+        unsigned failed = vcpu->space->reservation.aliases_failed;
+        free(bt);
+        return error_set(err, -ENOTSUP, "%u address ranges that translated code relies on are taken in this process",
+                         failed);
+    }
     vcpu->engine = bt;
     int r = interp_init(&bt->interp, vcpu, err);
     if (!r)
