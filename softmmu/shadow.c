@@ -21,9 +21,9 @@ static void clear_index(const struct view *view, uint32_t index)
 
 void view_forget_code(struct view *view)
 {
-    uint64_t *tags = (uint64_t *)(view->base + VIEW_JUMP_TAGS);
     for (unsigned i = 0; i < JUMP_ENTRIES; i++)
-        tags[i] = -(uint64_t)(i + 1); /* a target whose low bits belong to another entry: never matches */
+        *view_jump_tag(view, i) =
+            -(uint64_t)(i + 1); /* a target whose low bits belong to another entry: never matches */
     view->return_sp = view->return_empty;
 }
 

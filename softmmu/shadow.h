@@ -105,6 +105,17 @@ static inline uint64_t *view_entry(const struct view *view, int table, uint64_t 
     return (uint64_t *)(view->base + (int64_t)table) + index;
 }
 
+/* The jump cache's entry for a linear target: minus the target it holds, and the host code for it. */
+static inline uint64_t *view_jump_tag(const struct view *view, uint64_t target)
+{
+    return (uint64_t *)(view->base + VIEW_JUMP_TAGS) + (target & (JUMP_ENTRIES - 1));
+}
+
+static inline uint64_t *view_jump_host(const struct view *view, uint64_t target)
+{
+    return (uint64_t *)(view->base + VIEW_JUMP_HOSTS) + (target & (JUMP_ENTRIES - 1));
+}
+
 /* Fills what a walk found: READ or EXEC, and WRITE where a store may go straight to memory. RAM only. */
 void shadow_fill(struct vcpu *vcpu, lin_t lin, enum access access, const struct translation *t);
 

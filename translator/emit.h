@@ -36,6 +36,9 @@ struct stub {
     uint8_t log2;   /* of the size */
 };
 
+/* Where translated code finds a member of the view's constants, relative to GS. */
+#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
+
 enum { STUBS_MAX = 768, BLOCK_INSTRUCTIONS = 96 };
 
 struct translation_job {
@@ -82,6 +85,32 @@ static inline uint32_t code_offset(const struct translation_job *job, const uint
     return (uint32_t)(at - job->bt->cache.rw);
 }
 
+/* The base in a segment's descriptor cache, relative to GS. */
+static inline int32_t segment_base_state(unsigned segment)
+{
+    return (int32_t)(offsetof(struct vcpu, segment) + segment * sizeof(struct segment) +
+                     offsetof(struct segment, base));
+}
+
+/* pext rcx, t, gs:[jump_mask]; mov rcx, gs:[rcx * 8 + TAGS]; lea rcx, [rcx + t]; jrcxz hit. Returns the place to patch.
+ */
+static inline uint8_t *e_jump_compare(struct emitter *e)
+{
+    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
+    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    return e_jrcxz(e);
+}
+
+/* pext rcx, t, gs:[jump_mask]; jmp gs:[rcx * 8 + HOSTS] */
+static inline void e_jump_take(struct emitter *e)
+{
+    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
+    e8(e, 0x65);
+    e8(e, 0xff);
+    e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
+}
+
 /* Call before `bytes` more are emitted: short jumps to stubs that would get out of reach are given their islands. */
 void emit_room(struct translation_job *job, unsigned bytes);
 
@@ -107,6 +136,13 @@ void emit_write_gpr(struct translation_job *job, unsigned guest, unsigned host);
 /* The interpreter steps the current instruction / C executes it as decoded. */
 void emit_interp(struct translation_job *job);
 void emit_helper(struct translation_job *job);
+
+/*
+ * Goes on only if the EXEC entry of `linear` plus `minus_entry` is 0, else to the stub `kind` of site or exit `index`.
+ * Returns the place of minus_entry in the code, for links that learn it later. Uses rcx and t.
+ */
+uint8_t *emit_exec_guard(struct translation_job *job, uint64_t linear, uint64_t minus_entry, enum stub_kind kind,
+                         uint32_t index);
 
 /* Goes on only if the linear page `next` still shows the arena page at `offset`; else C looks again, or interprets. */
 void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset);

@@ -6,13 +6,11 @@
  * target page's EXEC entry with the one it was linked for, so links survive address-space switches. Back edges and
  * indirect branches poll vcpu->run.
  *
- * CALL pushes a pair on the host's return stack, minus the guest return address and (by a host CALL) the landing after
- * it; RET compares and takes the host RET, so the host's return predictor works for the guest. No flag is touched:
- * compare = LEA + JRCXZ.
+ * CALL goes to its block by a host CALL, whose return address is the landing behind it; RET takes the host RET with the
+ * guest's target in t, and the landing compares it with the one it is for. So the host's return predictor works for the
+ * guest. No flag is touched: compare = LEA + JRCXZ.
  */
 #include "translator/emit.h"
-
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
 
 /* mov [base + rcx + disp], reg or the reverse, of `size` 4 or 8 */
 static void e_stack_access(struct translation_job *job, unsigned opcode, unsigned size, unsigned reg, int32_t disp)
@@ -197,30 +195,11 @@ static void emit_poll(struct translation_job *job, uint32_t exit)
     stub->from8 = e_jrcxz(&job->e);
 }
 
-/*
- * The guard of a link that leaves the page:
- *     mov   rcx, gs:[EXEC + index * 8]
- *     mov   t, imm64                    ; minus the entry it was linked for
- *     lea   rcx, [rcx + t]
- *     jrcxz 1f
- *     jmp   exit stub
- *  1:
- */
+/* The guard of a link that leaves the page; the entry it was linked for is filled in by tcache_link(). */
 static void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit)
 {
-    struct emitter *e = &job->e;
-    int64_t entry = VIEW_EXEC + (int64_t)(8 * shadow_index(job->vcpu->shadow, target));
-    emit_room(job, 48);
-    e_load_state(e, HOST_RCX, (int32_t)entry);
-    e_rex(e, true, 0, 0, HOST_T);
-    e8(e, 0xb8 | (HOST_T & 7));
-    job->bt->cache.exits[exit].guard = code_offset(job, e->at);
-    e64(e, 1); /* not linked yet: no entry is minus one */
-    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
-    uint8_t *right = e_jrcxz(e);
-    struct stub *wrong = stub_add(job, STUB_EXIT, exit);
-    wrong->from32 = e_jmp32(e);
-    e_patch8(right, e->at);
+    uint8_t *entry = emit_exec_guard(job, target, 1 /* not linked yet: no entry is minus one */, STUB_EXIT, exit);
+    job->bt->cache.exits[exit].guard = code_offset(job, entry);
 }
 
 /* The patchable rel32 at `place`, which goes to the exit's stub until it is linked. */
@@ -403,20 +382,14 @@ static void emit_jump_cached(struct translation_job *job, int32_t undo)
     struct emitter *e = &job->e;
     emit_sp_check_indirect(job, undo);
     emit_room(job, 110);
-    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
-    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
-    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
-    uint8_t *hit = e_jrcxz(e);
+    uint8_t *hit = e_jump_compare(e);
     uint8_t *miss = e->at;
     emit_note_branch(job, undo);
     e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
     e_patch8(hit, e->at);
     e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
     e_patch8(e_jrcxz(e), miss);
-    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
-    e8(e, 0x65);
-    e8(e, 0xff); /* jmp gs:[rcx * 8 + HOSTS] */
-    e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
+    e_jump_take(e);
 }
 
 static bool emit_jmp_indirect(struct translation_job *job)
@@ -493,7 +466,6 @@ static bool emit_ret(struct translation_job *job)
 bool emit_flow(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
-    const char *name = insn->rule->name;
     emit_room(job, 40);
     if (insn->code_size == 2)
         return false;
@@ -540,7 +512,6 @@ bool emit_flow(struct translation_job *job)
             return false;
         }
     default:
-        (void)name;
         return false;
     }
 }

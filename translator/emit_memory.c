@@ -19,8 +19,6 @@
 
 #include "cpu-model/base/log.h"
 
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
-
 const uint8_t host_of[16] = {HOST_RAX, HOST_R10, HOST_RDX,  HOST_RBX,  HOST_R11, HOST_RBP, HOST_RSI, HOST_RDI,
                              HOST_R8,  HOST_R9,  HOST_NONE, HOST_NONE, HOST_R12, HOST_R13, HOST_R14, HOST_NONE};
 
@@ -223,8 +221,7 @@ bool emit_address(struct translation_job *job, struct address *address)
 
     if (insn->address_size == 2 || !segment_usable(job, &add_base))
         return false;
-    int32_t segment_base = (int32_t)(offsetof(struct vcpu, segment) + mem->segment * sizeof(struct segment) +
-                                     offsetof(struct segment, base));
+    int32_t segment_base = segment_base_state(mem->segment);
     if (mem->base == REG_RIP_BASE) {
         uint64_t value = job->lin + insn->length + (uint64_t)mem->disp;
         if (!wide)
@@ -370,27 +367,38 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
 
 /*
  *     mov   rcx, gs:[EXEC + index * 8]
- *     mov   t, imm64                   ; minus the entry of the page that the instruction's tail was read from
+ *     mov   t, imm64                   ; minus the entry that it should be
  *     lea   rcx, [rcx + t]
  *     jrcxz 1f
- *     jmp   slow stub                  ; an access of kind EXEC
+ *     jmp   stub
  *  1:
  */
-void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset)
+uint8_t *emit_exec_guard(struct translation_job *job, uint64_t linear, uint64_t minus_entry, enum stub_kind kind,
+                         uint32_t index)
 {
     struct emitter *e = &job->e;
+    emit_room(job, 48);
+    e_load_state(e, HOST_RCX, (int32_t)(VIEW_EXEC + (int64_t)(8 * shadow_index(job->vcpu->shadow, linear))));
+    e_rex(e, true, 0, 0, HOST_T);
+    e8(e, 0xb8 | (HOST_T & 7));
+    uint8_t *place = e->at;
+    e64(e, minus_entry);
+    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
+    uint8_t *right = e_jrcxz(e);
+    struct stub *wrong = stub_add(job, kind, index);
+    wrong->from32 = e_jmp32(e);
+    wrong->address = (struct address){.constant = true, .base = HOST_T, .value = linear};
+    e_patch8(right, e->at);
+    return place;
+}
+
+void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset)
+{
     uint64_t host = (uint64_t)(uintptr_t)job->vcpu->space->arena + offset;
     uint32_t site = site_add(job, SITE_ACCESS);
     job->bt->cache.sites[site].size = 1;
     job->bt->cache.sites[site].access = ACCESS_EXEC;
-    e_load_state(e, HOST_RCX, (int32_t)(VIEW_EXEC + (int64_t)(8 * shadow_index(job->vcpu->shadow, next))));
-    e_mov_imm(e, HOST_T, -(host - next));
-    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
-    uint8_t *right = e_jrcxz(e);
-    struct stub *wrong = stub_add(job, STUB_SLOW, site);
-    wrong->from32 = e_jmp32(e);
-    wrong->address = (struct address){.constant = true, .base = HOST_T, .value = next};
-    e_patch8(right, e->at);
+    emit_exec_guard(job, next, -(host - next), STUB_SLOW, site);
 }
 
 /* ---- whole instructions by C ---- */

@@ -9,8 +9,6 @@
 #include "cpu-model/exec/reencode.h"
 #include "translator/emit.h"
 
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
-
 /* Which of the two scratch registers hold which guest register for one instruction. */
 struct scratch {
     uint8_t guest[2]; /* [0] rcx, [1] t: guest register, or HOST_NONE */

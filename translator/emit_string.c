@@ -12,8 +12,7 @@
 #include "cpu-model/exec/rules.h"
 #include "translator/emit.h"
 
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
-#define TEMP(n)          ((int32_t)(offsetof(struct vcpu, temp) + 8 * (n)))
+#define TEMP(n) ((int32_t)(offsetof(struct vcpu, temp) + 8 * (n)))
 enum { COUNT = HOST_R10 /* guest RCX */ };
 
 /* t += rcx */

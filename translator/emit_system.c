@@ -8,8 +8,7 @@
 #include "cpu-model/exec/rules.h"
 #include "translator/emit.h"
 
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
-#define STATE(member)    ((int32_t)offsetof(struct vcpu, member))
+#define STATE(member) ((int32_t)offsetof(struct vcpu, member))
 
 /* ecx = eflags without the bits that `mask` leaves out */
 static void emit_eflags_without(struct translation_job *job, int32_t mask)
@@ -57,8 +56,7 @@ static void emit_sti(struct translation_job *job)
 static void emit_swapgs(struct translation_job *job)
 {
     struct emitter *e = &job->e;
-    int32_t base =
-        (int32_t)(offsetof(struct vcpu, segment) + SEG_GS * sizeof(struct segment) + offsetof(struct segment, base));
+    int32_t base = segment_base_state(SEG_GS);
     emit_room(job, 60);
     e_load_state(e, HOST_RCX, STATE(kernel_gs_base));
     e_load_state(e, HOST_T, base);

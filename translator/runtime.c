@@ -140,9 +140,8 @@ static enum found find_code(struct vcpu *vcpu, uint64_t at, uint64_t *offset)
 
 static void jump_cache_set(struct view *view, uint64_t at, uint64_t pc)
 {
-    unsigned i = at & (JUMP_ENTRIES - 1);
-    ((uint64_t *)(view->base + VIEW_JUMP_TAGS))[i] = -at;
-    ((uint64_t *)(view->base + VIEW_JUMP_HOSTS))[i] = pc;
+    *view_jump_tag(view, at) = -at;
+    *view_jump_host(view, at) = pc;
 }
 
 /* Selects the view for the present state. False: leave to the loop. */
@@ -162,13 +161,12 @@ static bool prepare(struct vcpu *vcpu, uint32_t *mode)
     return true;
 }
 
-/* The block for the state in the vCPU, made if need be. Null: leave to the loop. */
-static struct tb *dispatch(struct vcpu *vcpu)
+/* The block for the state in the vCPU, for which prepare() gave `mode`; made if need be. Null: leave to the loop. */
+static struct tb *dispatch(struct vcpu *vcpu, uint32_t mode)
 {
     struct bt *bt = bt_of(vcpu);
-    uint32_t mode;
     uint64_t offset;
-    while (prepare(vcpu, &mode)) {
+    do {
         uint64_t at = vcpu->rip;
         switch (find_code(vcpu, at, &offset)) {
         case FOUND_FAULT:
@@ -193,7 +191,7 @@ static struct tb *dispatch(struct vcpu *vcpu)
             return tb;
         if (!step(vcpu)) /* crosses the page's end into what is not there */
             return NULL;
-    }
+    } while (prepare(vcpu, &mode));
     return NULL;
 }
 
@@ -217,10 +215,9 @@ static uint64_t go(struct vcpu *vcpu)
     if (!prepare(vcpu, &mode))
         return 0;
     const struct view *view = vcpu->shadow->current;
-    unsigned i = vcpu->rip & (JUMP_ENTRIES - 1);
-    if (((uint64_t *)(view->base + VIEW_JUMP_TAGS))[i] == -vcpu->rip)
-        return sync_in(vcpu, ((uint64_t *)(view->base + VIEW_JUMP_HOSTS))[i]);
-    struct tb *tb = dispatch(vcpu);
+    if (*view_jump_tag(view, vcpu->rip) == -vcpu->rip)
+        return sync_in(vcpu, *view_jump_host(view, vcpu->rip));
+    struct tb *tb = dispatch(vcpu, mode);
     if (!tb)
         return 0;
     if (!logging_blocks(vcpu))
@@ -250,10 +247,11 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     struct bt *bt = bt_of(vcpu);
     struct exit *exit = &bt->cache.exits[index];
     uint64_t flushes = bt->cache.flushes, target = exit->target;
+    uint32_t mode;
 
     sync_out(vcpu);
     vcpu->rip = target;
-    struct tb *tb = dispatch(vcpu);
+    struct tb *tb = prepare(vcpu, &mode) ? dispatch(vcpu, mode) : NULL;
     if (!tb)
         return 0;
     if (!logging_blocks(vcpu) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
@@ -271,7 +269,7 @@ static unsigned rounded(unsigned size)
 
 /*
  * Fills the shadow entry for an access, so that it can be retried. False: the interpreter must perform the instruction,
- * which also raises whatever exception is due. trapped: the host faulted on an entry that was there.
+ * which also raises whatever exception is due.
  */
 static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t linear)
 {

@@ -11,8 +11,6 @@
 #include "cpu-model/exec/rules.h"
 #include "translator/emit.h"
 
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
-
 /* ---- shared routines ---- */
 
 /* jmp [rip + 0]; .quad entry: C and assembly are out of a rel32's reach. */
@@ -45,17 +43,11 @@ static void emit_lookup_routine(struct bt *bt, struct emitter *e)
     bt->jump_lookup = (uint32_t)(e->at - base);
     e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
     uint8_t *kicked = e_jrcxz(e);
-    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
-    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
-    e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
-    uint8_t *hit = e_jrcxz(e);
+    uint8_t *hit = e_jump_compare(e);
     e_patch8(kicked, e->at);
     e_patch32(e_jmp32(e), bt->cache.rw + bt->jump_entry);
     e_patch8(hit, e->at);
-    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
-    e8(e, 0x65);
-    e8(e, 0xff);
-    e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
+    e_jump_take(e);
 }
 
 void translate_prologue(struct bt *bt, struct vcpu *vcpu)

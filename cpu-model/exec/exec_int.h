@@ -143,6 +143,15 @@ bool descriptor_mark_accessed(struct vcpu *vcpu, struct descriptor *d);
 /* Sets or clears the busy bit of a TSS descriptor in the table. */
 bool descriptor_mark_busy(struct vcpu *vcpu, lin_t at, bool busy);
 
+/*
+ * Loads a segment register in protected mode from a selector that is not null, with the checks of MOV and of task
+ * switches: selector and rights faults are `vector` (#GP or #TS) with the selector; absent segments are #NP, #SS for
+ * the stack. SS: writable, its DPL, the RPL and CPL all the same. CS: of a new task, whose CPL is the RPL.
+ */
+bool segment_load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector, uint8_t vector);
+bool segment_load_stack(struct vcpu *vcpu, uint16_t selector, uint8_t vector);
+bool segment_load_code(struct vcpu *vcpu, uint16_t selector, uint8_t vector);
+
 /* A segment register that holds a null selector; what stays in the cache differs between the vendors. */
 void segment_set_null(struct vcpu *vcpu, unsigned segment, uint16_t selector);
 /* Outer return: data segments that the new CPL may not use become null. */

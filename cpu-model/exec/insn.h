@@ -105,7 +105,7 @@ bool insn_decode(struct insn *insn, const struct cpu_features *features, unsigne
 static inline uint64_t rip_after(const struct vcpu *vcpu, const struct insn *insn)
 {
     uint64_t rip = vcpu->rip + insn->length;
-    return insn->code_size == 8 ? rip : insn->code_size == 4 ? (uint32_t)rip : (uint32_t)rip;
+    return insn->code_size == 8 ? rip : (uint32_t)rip;
 }
 
 #endif

@@ -98,7 +98,7 @@ static bool deliver_debug_trap(struct vcpu *vcpu, uint64_t dr6)
 bool interp_step(struct vcpu *vcpu)
 {
     struct interp *interp = vcpu->engine;
-    bool shadow = vcpu->interrupt_shadow, debug_shadow = vcpu->debug_shadow, single_step = vcpu->eflags & FLAG_TF;
+    bool debug_shadow = vcpu->debug_shadow, single_step = vcpu->eflags & FLAG_TF;
     enum exec_result result;
     struct cached_insn *entry = NULL;
 
@@ -114,7 +114,6 @@ bool interp_step(struct vcpu *vcpu)
         vcpu->interrupt_shadow = vcpu->debug_shadow = false;
         result = entry ? insn_execute(vcpu, &entry->insn) : EXEC_FAULT;
     }
-    (void)shadow;
     switch (result) {
     case EXEC_NEXT:
     case EXEC_HALT:
@@ -136,7 +135,7 @@ bool interp_step(struct vcpu *vcpu)
     }
     /* Delivering an interrupt or entering the kernel cleared TF: the trap is not taken there. */
     uint64_t trap = vcpu->watch_hit;
-    if (single_step && (result != EXEC_JUMP || vcpu->eflags & FLAG_TF || !entry->insn.rule->name))
+    if (single_step && (result != EXEC_JUMP || vcpu->eflags & FLAG_TF))
         trap |= DR6_BS;
     if (trap && !vcpu->debug_shadow)
         return deliver_debug_trap(vcpu, trap);

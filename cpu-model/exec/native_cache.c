@@ -88,11 +88,6 @@ static unsigned pick(uint16_t *used, unsigned limit)
     return H_RAX; /* not reached: no instruction uses so many */
 }
 
-static unsigned place(const uint8_t *map, unsigned reg)
-{
-    return map[reg & 15];
-}
-
 void insn_cache_thunk(struct insn_cache *cache, struct cached_insn *entry)
 {
     size_t slot = (size_t)(entry - cache->entries) * THUNK_MAX;
@@ -122,9 +117,9 @@ void insn_cache_thunk(struct insn_cache *cache, struct cached_insn *entry)
         if (touched >> i & 1)
             out = put_mov_state(out, 0x8b, map[i], state, offsetof(struct vcpu, gpr) + 8 * i);
 
-    struct host_operands host = {.reg = (uint8_t)place(map, insn->reg),
-                                 .rm = (uint8_t)place(map, insn->rm),
-                                 .vvvv = (uint8_t)place(map, insn->vvvv),
+    struct host_operands host = {.reg = map[insn->reg & 15],
+                                 .rm = map[insn->rm & 15],
+                                 .vvvv = map[insn->vvvv & 15],
                                  .base = (uint8_t)memory,
                                  .index = REG_NONE};
     out += insn_reencode(out, insn, &host);
@@ -136,9 +131,6 @@ void insn_cache_thunk(struct insn_cache *cache, struct cached_insn *entry)
     *out++ = 0x58; /* pop rax: stored already */
     *out++ = 0x25; /* and eax, imm32 */
     out = put32(out, FLAGS_ARITHMETIC);
-    if (state == H_RAX) { /* cannot be: RAX is picked last and never for the state pointer */
-        *out++ = 0x0f, *out++ = 0x0b;
-    }
     out = put_mov_state(out, 0x89, H_RAX, state, offsetof(struct vcpu, flags));
     *out++ = 0xc3;
     entry->thunk = cache->code_rx + slot;

@@ -141,60 +141,81 @@ void segments_drop_privileged(struct vcpu *vcpu)
     }
 }
 
-/* SS by MOV, POP and LSS: its DPL, the RPL and CPL are all the same. */
-static bool load_stack_segment(struct vcpu *vcpu, uint16_t selector)
+/* The descriptor passed its checks: present it must be too (else `absent`), then it is marked and cached. */
+static bool finish_load(struct vcpu *vcpu, unsigned segment, uint16_t selector, struct descriptor *d, uint8_t absent)
+{
+    if (!(descriptor_attributes(d) & SEG_P))
+        return vcpu_fault_code(vcpu, absent, selector_code(selector));
+    if (!descriptor_mark_accessed(vcpu, d))
+        return false;
+    segment_from_descriptor(&vcpu->segment[segment], selector, d->low);
+    return true;
+}
+
+bool segment_load_stack(struct vcpu *vcpu, uint16_t selector, uint8_t vector)
 {
     struct descriptor d;
-    uint32_t a;
 
-    if (selector_null(selector)) {
-        if (!vcpu_code64(vcpu) || vcpu->cpl == 3 || (selector & SELECTOR_RPL) != vcpu->cpl)
-            return vcpu_fault_code(vcpu, EXC_GP, 0);
-        segment_set_null(vcpu, SEG_SS, selector);
-        return true;
-    }
-    if (!descriptor_read(vcpu, selector, EXC_GP, &d))
+    if (!descriptor_read(vcpu, selector, vector, &d))
         return false;
-    a = descriptor_attributes(&d);
+    uint32_t a = descriptor_attributes(&d);
     if ((selector & SELECTOR_RPL) != vcpu->cpl || !attributes_writable(a) || attributes_dpl(a) != vcpu->cpl)
-        return vcpu_fault_code(vcpu, EXC_GP, selector_code(selector));
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_SS, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
+        return vcpu_fault_code(vcpu, vector, selector_code(selector));
+    return finish_load(vcpu, SEG_SS, selector, &d, EXC_SS);
+}
+
+bool segment_load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector, uint8_t vector)
+{
+    unsigned rpl = selector & SELECTOR_RPL;
+    struct descriptor d;
+
+    if (!descriptor_read(vcpu, selector, vector, &d))
         return false;
-    segment_from_descriptor(&vcpu->segment[SEG_SS], selector, d.low);
+    uint32_t a = descriptor_attributes(&d);
+    unsigned dpl = attributes_dpl(a);
+    if (!attributes_readable(a))
+        return vcpu_fault_code(vcpu, vector, selector_code(selector));
+    if (!(attributes_code(a) && attributes_conforming(a)) && (rpl > dpl || vcpu->cpl > dpl))
+        return vcpu_fault_code(vcpu, vector, selector_code(selector));
+    return finish_load(vcpu, segment, selector, &d, EXC_NP);
+}
+
+bool segment_load_code(struct vcpu *vcpu, uint16_t selector, uint8_t vector)
+{
+    unsigned rpl = selector & SELECTOR_RPL;
+    struct descriptor d;
+
+    if (!descriptor_read(vcpu, selector, vector, &d))
+        return false;
+    uint32_t a = descriptor_attributes(&d);
+    unsigned dpl = attributes_dpl(a);
+    if (!attributes_code(a) || (attributes_conforming(a) ? dpl > rpl : dpl != rpl))
+        return vcpu_fault_code(vcpu, vector, selector_code(selector));
+    return finish_load(vcpu, SEG_CS, selector, &d, EXC_NP);
+}
+
+/* SS by MOV, POP and LSS; null only in 64-bit mode. */
+static bool load_stack_segment(struct vcpu *vcpu, uint16_t selector)
+{
+    if (!selector_null(selector))
+        return segment_load_stack(vcpu, selector, EXC_GP);
+    if (!vcpu_code64(vcpu) || vcpu->cpl == 3 || (selector & SELECTOR_RPL) != vcpu->cpl)
+        return vcpu_fault_code(vcpu, EXC_GP, 0);
+    segment_set_null(vcpu, SEG_SS, selector);
     return true;
 }
 
 bool segment_load(struct vcpu *vcpu, unsigned segment, uint16_t selector)
 {
-    unsigned rpl = selector & SELECTOR_RPL, dpl;
-    struct descriptor d;
-    uint32_t a;
-
     if (vcpu_paragraphs(vcpu)) {
         segment_set_real(vcpu, segment, selector);
         return true;
     }
     if (segment == SEG_SS)
         return load_stack_segment(vcpu, selector);
-    if (selector_null(selector)) {
-        segment_set_null(vcpu, segment, selector);
-        return true;
-    }
-    if (!descriptor_read(vcpu, selector, EXC_GP, &d))
-        return false;
-    a = descriptor_attributes(&d);
-    dpl = attributes_dpl(a);
-    if (!attributes_readable(a))
-        return vcpu_fault_code(vcpu, EXC_GP, selector_code(selector));
-    if (!(attributes_code(a) && attributes_conforming(a)) && (rpl > dpl || vcpu->cpl > dpl))
-        return vcpu_fault_code(vcpu, EXC_GP, selector_code(selector));
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_NP, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
-        return false;
-    segment_from_descriptor(&vcpu->segment[segment], selector, d.low);
+    if (!selector_null(selector))
+        return segment_load_data(vcpu, segment, selector, EXC_GP);
+    segment_set_null(vcpu, segment, selector);
     return true;
 }
 

@@ -205,70 +205,20 @@ static bool load_ldt(struct vcpu *vcpu, uint16_t selector)
     return true;
 }
 
+/* CS and SS of the new task: not null. */
 static bool load_code(struct vcpu *vcpu, uint16_t selector)
 {
-    unsigned rpl = selector & SELECTOR_RPL, dpl;
-    struct descriptor d;
-    uint32_t a;
-
-    if (selector_null(selector))
-        return tss_fault(vcpu, 0);
-    if (!descriptor_read(vcpu, selector, EXC_TS, &d))
-        return false;
-    a = descriptor_attributes(&d);
-    dpl = attributes_dpl(a);
-    if (!attributes_code(a) || (attributes_conforming(a) ? dpl > rpl : dpl != rpl))
-        return tss_fault(vcpu, selector);
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_NP, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
-        return false;
-    segment_from_descriptor(&vcpu->segment[SEG_CS], selector, d.low);
-    return true;
+    return selector_null(selector) ? tss_fault(vcpu, 0) : segment_load_code(vcpu, selector, EXC_TS);
 }
 
 static bool load_stack(struct vcpu *vcpu, uint16_t selector)
 {
-    struct descriptor d;
-    uint32_t a;
-
-    if (selector_null(selector))
-        return tss_fault(vcpu, 0);
-    if (!descriptor_read(vcpu, selector, EXC_TS, &d))
-        return false;
-    a = descriptor_attributes(&d);
-    if (!attributes_writable(a) || attributes_dpl(a) != vcpu->cpl || (selector & SELECTOR_RPL) != (int)vcpu->cpl)
-        return tss_fault(vcpu, selector);
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_SS, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
-        return false;
-    segment_from_descriptor(&vcpu->segment[SEG_SS], selector, d.low);
-    return true;
+    return selector_null(selector) ? tss_fault(vcpu, 0) : segment_load_stack(vcpu, selector, EXC_TS);
 }
 
 static bool load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector)
 {
-    unsigned rpl = selector & SELECTOR_RPL, dpl;
-    struct descriptor d;
-    uint32_t a;
-
-    if (selector_null(selector))
-        return true;
-    if (!descriptor_read(vcpu, selector, EXC_TS, &d))
-        return false;
-    a = descriptor_attributes(&d);
-    dpl = attributes_dpl(a);
-    if (!attributes_readable(a))
-        return tss_fault(vcpu, selector);
-    if (!(attributes_code(a) && attributes_conforming(a)) && (rpl > dpl || vcpu->cpl > dpl))
-        return tss_fault(vcpu, selector);
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_NP, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
-        return false;
-    segment_from_descriptor(&vcpu->segment[segment], selector, d.low);
-    return true;
+    return selector_null(selector) || segment_load_data(vcpu, segment, selector, EXC_TS);
 }
 
 /* Registers and bare selectors of the new task; the descriptor caches are filled after it. */
