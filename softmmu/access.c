@@ -119,12 +119,10 @@ static void read_piece(struct vcpu *vcpu, const struct piece *piece, uint8_t *to
 
 static void write_piece(struct vcpu *vcpu, const struct piece *piece, const uint8_t *from)
 {
-    if (!piece->page.host) {
+    if (!piece->page.host || piece->page.rom) { /* ROM: for a flash chip, or for shadow RAM that is only written */
         mmio_write(vcpu, piece, from);
         return;
     }
-    if (piece->page.rom)
-        return;
     uint8_t *host = piece->page.host + piece->offset;
     space_written(vcpu->space, host, piece->size);
     memcpy(host, from, piece->size);
@@ -194,10 +192,8 @@ bool mmu_write(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t v
         if (!mmu_walk(vcpu, at, ACCESS_WRITE, user, &page))
             return false;
         watch(vcpu, at, size, true);
-        if (LIKELY(page.host)) {
+        if (LIKELY(page.host && !page.rom)) {
             uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);
-            if (page.rom)
-                return true;
             space_written(vcpu->space, host, size);
             unaligned_store(host, value, size);
             return true;

@@ -3,9 +3,9 @@
  * written. See space.h.
  *
  * Invariants: slots are sorted by base and do not overlap; every slot lies inside the arena; page_flags has a byte for
- * each arena page. The door is passed before the bytes change, and once more after writes that may come from another
- * thread than the vCPU's. Threads: see space.h. Lookups and stores run with the guest's vector state in host registers,
- * start-up code does not.
+ * each arena page. Who changes the map says so by `changed`. The door is passed before the bytes change, and once more
+ * after writes that may come from another thread than the vCPU's. Threads: see space.h. Lookups and stores run with the
+ * guest's vector state in host registers, start-up code does not.
  */
 #include "softmmu/space.h"
 
@@ -50,22 +50,8 @@ void space_destroy(struct space *space)
     memset(space, 0, sizeof(*space));
 }
 
-int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const char *name, uint8_t **host,
-              struct error *err)
+int space_reserve(struct space *space, uint64_t size, const char *name, uint8_t **host, struct error *err)
 {
-    if (!size || (base | size) & GUEST_PAGE_OFFSET || base + size < base || base + size > BIT(PHYSICAL_BITS))
-        return error_set(err, -EINVAL, "%s at %" PRIx64 "h, %" PRIx64 "h bytes: not whole pages below 2^%d", name, base,
-                         size, PHYSICAL_BITS);
-    unsigned at = 0;
-    while (at < space->slots && space->slot[at].base < base + size) {
-        const struct space_slot *other = &space->slot[at];
-        if (other->base + other->size > base)
-            return error_set(err, -EEXIST, "%s at %" PRIx64 "h-%" PRIx64 "h overlaps %s at %" PRIx64 "h-%" PRIx64 "h",
-                             name, base, base + size - 1, other->name, other->base, other->base + other->size - 1);
-        at++;
-    }
-    if (space->slots == SPACE_MAX_SLOTS)
-        return error_set(err, -ENOSPC, "%s: there are already %d areas of guest memory", name, SPACE_MAX_SLOTS);
     uint64_t offset = space->arena_used;
     if (size >= HUGE_PAGE)
         offset = (offset + HUGE_PAGE - 1) & -(uint64_t)HUGE_PAGE;
@@ -74,16 +60,88 @@ int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const
                          "%s: %" PRIx64 "h bytes do not fit into the %" PRIx64 "h that are left of the arena", name,
                          size, space->arena_size - space->arena_used);
     space->arena_used = offset + size;
-    memmove(&space->slot[at + 1], &space->slot[at], (space->slots - at) * sizeof(space->slot[0]));
-    space->slots++;
-    space->slot[at] =
-        (struct space_slot){.base = base, .size = size, .host = space->arena + offset, .rom = rom, .name = name};
+    *host = space->arena + offset;
+    return 0;
+}
+
+static void map_changed(struct space *space)
+{
     space->largest = 0;
     for (unsigned i = 1; i < space->slots; i++)
         if (space->slot[i].size > space->slot[space->largest].size)
             space->largest = i;
+    if (space->changed)
+        space->changed(space->changed_context);
+}
+
+/* Checks a place for a new slot; *at gets its index. */
+static int find_place(const struct space *space, uint64_t base, uint64_t size, const char *name, unsigned *at,
+                      struct error *err)
+{
+    if (!size || (base | size) & GUEST_PAGE_OFFSET || base + size < base || base + size > BIT(PHYSICAL_BITS))
+        return error_set(err, -EINVAL, "%s at %" PRIx64 "h, %" PRIx64 "h bytes: not whole pages below 2^%d", name, base,
+                         size, PHYSICAL_BITS);
+    *at = 0;
+    while (*at < space->slots && space->slot[*at].base < base + size) {
+        const struct space_slot *other = &space->slot[*at];
+        if (other->base + other->size > base)
+            return error_set(err, -EEXIST, "%s at %" PRIx64 "h-%" PRIx64 "h overlaps %s at %" PRIx64 "h-%" PRIx64 "h",
+                             name, base, base + size - 1, other->name, other->base, other->base + other->size - 1);
+        ++*at;
+    }
+    if (space->slots == SPACE_MAX_SLOTS)
+        return error_set(err, -ENOSPC, "%s: there are already %d areas of guest memory", name, SPACE_MAX_SLOTS);
+    return 0;
+}
+
+static void insert_slot(struct space *space, unsigned at, const struct space_slot *slot)
+{
+    memmove(&space->slot[at + 1], &space->slot[at], (space->slots - at) * sizeof(space->slot[0]));
+    space->slots++;
+    space->slot[at] = *slot;
+    map_changed(space);
+}
+
+int space_map(struct space *space, const struct space_slot *slot, struct error *err)
+{
+    unsigned at;
+    uint64_t offset = space_offset(space, slot->host);
+    if (offset & GUEST_PAGE_OFFSET || offset > space->arena_used || slot->size > space->arena_used - offset)
+        return error_set(err, -EINVAL, "%s: not whole pages of the arena", slot->name);
+    int r = find_place(space, slot->base, slot->size, slot->name, &at, err);
+    if (!r)
+        insert_slot(space, at, slot);
+    return r;
+}
+
+int space_unmap(struct space *space, uint64_t base)
+{
+    unsigned at = 0;
+    while (at < space->slots && space->slot[at].base != base)
+        at++;
+    if (at == space->slots)
+        return -ENOENT;
+    space->slots--;
+    memmove(&space->slot[at], &space->slot[at + 1], (space->slots - at) * sizeof(space->slot[0]));
+    if (!space->slots)
+        space->slot[0] = (struct space_slot){0}; /* space_find() looks at it */
+    map_changed(space);
+    return 0;
+}
+
+int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const char *name, uint8_t **host,
+              struct error *err)
+{
+    struct space_slot slot = {.base = base, .size = size, .rom = rom, .name = name};
+    unsigned at;
+    int r = find_place(space, base, size, name, &at, err);
+    if (!r)
+        r = space_reserve(space, size, name, &slot.host, err);
+    if (r)
+        return r;
+    insert_slot(space, at, &slot);
     if (host)
-        *host = space->slot[at].host;
+        *host = slot.host;
     return 0;
 }
 

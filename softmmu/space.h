@@ -2,11 +2,15 @@
  * The guest-physical address space: which pages are RAM or ROM, and where they are in the host; everything else is
  * MMIO.
  *
- * All RAM, ROM and video RAM is one contiguous host region, the arena (see arena.h). The map changes only while no vCPU
- * runs. Every write to guest memory that is not made by translated code itself goes through space_store() or is
- * followed by space_written(): the one door behind which blocks made from overwritten code are dropped.
+ * All RAM, ROM and video RAM is one contiguous host region, the arena (see arena.h). A piece of the arena may be mapped
+ * anywhere, moved, or mapped more than once (BIOS ROM, shadowed areas, the display's window). A guest store to ROM is
+ * offered to the memory-mapped devices: that is how flash chips and write-only shadow RAM see it. Every write to guest
+ * memory that is not made by translated code itself goes through space_store() or is followed by space_written(): the
+ * one door behind which blocks made from overwritten code are dropped.
  *
- * Threads: lookups from any thread; changes with the machine lock held and the vCPUs stopped.
+ * Threads: lookups from the vCPU's thread, or with the machine lock held. Changes with the lock held, by the vCPU's
+ * thread (inside a device's access) or while the vCPU is stopped; `changed` then makes it drop its translations before
+ * the next instruction.
  */
 #ifndef RING3_SOFTMMU_SPACE_H
 #define RING3_SOFTMMU_SPACE_H
@@ -15,12 +19,12 @@
 #include "cpu-model/base/types.h"
 #include "softmmu/arena.h"
 
-enum { SPACE_MAX_SLOTS = 16 };
+enum { SPACE_MAX_SLOTS = 32 };
 
 struct space_slot {
     uint64_t base, size; /* guest-physical, page-aligned */
     uint8_t *host;       /* inside the arena */
-    bool rom;            /* guest stores are dropped */
+    bool rom;            /* guest stores go to the devices */
     const char *name;
 };
 
@@ -37,6 +41,9 @@ struct space {
     /* Called before memory on a PAGE_CODE page changes under the translator. Null: nobody keeps code. */
     void (*code_written)(void *context, uint64_t arena_offset, uint64_t size);
     void *code_context;
+    /* Called after the map changed. Null: nobody keeps translations. */
+    void (*changed)(void *context);
+    void *changed_context;
 };
 
 /* Reserves the arena for `bytes` of RAM and ROM in all. Returns 0 or -errno with a message. */
@@ -47,6 +54,15 @@ void space_destroy(struct space *space);
  * its address. */
 int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const char *name, uint8_t **host,
               struct error *err);
+
+/* Takes `size` bytes of zeroed memory out of the arena, to be mapped later. It is never given back. */
+int space_reserve(struct space *space, uint64_t size, const char *name, uint8_t **host, struct error *err);
+
+/* Maps a piece of the arena, slot->host on; slot->name is not copied. Overlap: -EEXIST naming both. */
+int space_map(struct space *space, const struct space_slot *slot, struct error *err);
+
+/* Takes away the slot that starts at base. Returns 0 or -ENOENT. */
+int space_unmap(struct space *space, uint64_t base);
 
 /* The slot that holds gpa, or null (MMIO or nothing). */
 const struct space_slot *space_find(const struct space *space, gpa_t gpa);

@@ -121,6 +121,7 @@ void pci_add_bar(struct pci_function *f, unsigned number, const struct pci_bar *
 /* Gives every register its initial value, drops the interrupt and takes the BARs off the buses. */
 void pci_reset(struct pci_function *f);
 
+/* After the fields were loaded. */
 void pci_restored(struct pci_function *f);
 
 /* Drives the function's interrupt pin: the level, as long as the cause persists. */

@@ -339,3 +339,59 @@ Test(dma, maps_what_is_contiguous)
     cr_assert_null(dma_map_read(&space, gpa(0xa0000), &size));
     space_destroy(&space);
 }
+
+static void note_change(void *context)
+{
+    ++*(unsigned *)context;
+}
+
+Test(space, pieces_of_the_arena_move_and_are_mapped_twice)
+{
+    struct space space;
+    struct error err;
+    uint8_t *host;
+    unsigned changes = 0;
+    make_space(&space);
+    space.changed = note_change;
+    space.changed_context = &changes;
+    cr_assert_eq(space_reserve(&space, 0x20000, "bios", &host, &err), 0);
+    host[0x10000] = 0x55;
+    struct space_slot slot = {.base = 0xfffe0000, .size = 0x20000, .host = host, .rom = true, .name = "bios"};
+    cr_assert_eq(space_map(&space, &slot, &err), 0);
+    cr_assert_eq(space_map(&space, &slot, &err), -EEXIST);
+    cr_assert_eq(space_unmap(&space, 0xf0000), 0);
+    cr_assert_null(space_host(&space, gpa(0xf0000)));
+    slot = (struct space_slot){.base = 0xf0000, .size = 0x10000, .host = host + 0x10000, .rom = true, .name = "copy"};
+    cr_assert_eq(space_map(&space, &slot, &err), 0);
+    cr_assert_eq(*space_host(&space, gpa(0xf0000)), 0x55);
+    cr_assert_eq(space_host(&space, gpa(0xf0000)), space_host(&space, gpa(0xffff0000)));
+    cr_assert_eq(changes, 3);
+    cr_assert_eq(space_unmap(&space, 0xe0000), -ENOENT);
+    cr_assert_eq(changes, 3);
+    space_destroy(&space);
+}
+
+Test(space, only_the_arena_is_mapped)
+{
+    struct space space;
+    struct error err;
+    uint8_t page[8192], *host;
+    make_space(&space);
+    cr_assert_eq(space_map(&space, &(struct space_slot){.base = 0xc0000, .size = 4096, .host = page}, &err), -EINVAL);
+    cr_assert_eq(space_reserve(&space, 4096, "last", &host, &err), 0);
+    cr_assert_eq(space_map(&space, &(struct space_slot){.base = 0xc0000, .size = 8192, .host = host}, &err), -EINVAL);
+    cr_assert_eq(space_map(&space, &(struct space_slot){.base = 0xc0000, .size = 4096, .host = host}, &err), 0);
+    cr_assert_eq(space_reserve(&space, 1ull << 40, "too much", &host, &err), -ENOMEM);
+    space_destroy(&space);
+}
+
+Test(space, an_emptied_map_finds_nothing)
+{
+    struct space space;
+    struct error err;
+    cr_assert_eq(space_init(&space, MIB, &err), 0);
+    cr_assert_eq(space_add(&space, 0, 4096, false, "ram", NULL, &err), 0);
+    cr_assert_eq(space_unmap(&space, 0), 0);
+    cr_assert_null(space_find(&space, gpa(0)));
+    space_destroy(&space);
+}
