@@ -118,7 +118,9 @@ void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct t
     uint64_t *read = view_entry(view, VIEW_READ, index), *write = view_entry(view, VIEW_WRITE, index);
     uint64_t *exec = view_entry(view, VIEW_EXEC, index);
     uint64_t page = space_offset(vcpu->space, t->host) >> GUEST_PAGE_SHIFT;
-    bool may_write = t->dirty && !t->rom && !(vcpu->space->page_flags[page] & PAGE_CODE) &&
+    uint8_t *flags = &vcpu->space->page_flags[page];
+    bool may_write = t->dirty && !t->rom && !(*flags & PAGE_CODE) &&
+                     (access == ACCESS_WRITE || !(*flags & PAGE_CLEAN)) &&
                      (t->writable || (vcpu->cpl != 3 && !(vcpu->cr0 & CR0_WP)));
 
     /* Another linear page shares the index: it goes, wholly. */
@@ -138,6 +140,8 @@ void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct t
     else
         *read = value;
     if (may_write && access != ACCESS_EXEC) {
+        if (*flags & PAGE_CLEAN) /* the store that this is for makes it dirty */
+            __atomic_and_fetch(flags, (uint8_t)~PAGE_CLEAN, __ATOMIC_SEQ_CST);
         *write = value;
         note_writer(shadow, view, index, page);
     }
@@ -168,6 +172,37 @@ void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset)
                 uint32_t index = view->log[which][i];
                 uint64_t *write = view_entry(view, VIEW_WRITE, index);
                 if (*write && !((host - *write - ((uint64_t)(index & 0x1ffffff) << 12)) & 0x1fffffffffull))
+                    *write = 0;
+            }
+    }
+}
+
+void shadow_clean_pages(struct vcpu *vcpu, uint64_t arena_offset, uint64_t size)
+{
+    struct shadow *shadow = vcpu->shadow;
+    const uint8_t *flags = &vcpu->space->page_flags[arena_offset >> GUEST_PAGE_SHIFT];
+    uint32_t *writers = &shadow->writers[arena_offset >> GUEST_PAGE_SHIFT];
+    uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + arena_offset, pages = size >> GUEST_PAGE_SHIFT;
+    bool many = false;
+
+    for (uint64_t i = 0; i < pages; i++) {
+        if (!(flags[i] & PAGE_CLEAN) || !writers[i])
+            continue;
+        if (writers[i] == WRITERS_MANY)
+            many = true;
+        else
+            shadow_protect(vcpu, arena_offset + (i << GUEST_PAGE_SHIFT));
+        writers[i] = 0;
+    }
+    /* One pass for all pages with several writers: a screenful of them is cleaned 60 times a second. */
+    for (unsigned v = 0; many && v < VIEW_COUNT; v++) {
+        struct view *view = &shadow->view[v];
+        for (unsigned which = 0; view->base && which < 2; which++)
+            for (uint32_t i = 0; i < view->logged[which]; i++) {
+                uint32_t index = view->log[which][i];
+                uint64_t *write = view_entry(view, VIEW_WRITE, index);
+                uint64_t page = ((*write + ((uint64_t)(index & 0x1ffffff) << 12) - host) & 0x1fffffffffull) >> 12;
+                if (*write && page < pages && flags[page] & PAGE_CLEAN)
                     *write = 0;
             }
     }

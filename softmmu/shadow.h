@@ -14,7 +14,7 @@
  * An entry is (host address of the page) - (linear address of the page); 0 means "take the slow path". Entries appear
  * when the slow path walked the guest's tables, and a log of them makes a flush cost what was filled. All of it may be
  * dropped at any instruction boundary. Pages that hold translated code have no WRITE entry in any view
- * (shadow_protect).
+ * (shadow_protect), and video pages have none until they are stored to (shadow_clean_pages).
  *
  * Thread: the vCPU's own. Design and measurements: softmmu/ARCHITECTURE.md.
  */
@@ -121,6 +121,10 @@ void shadow_fill(struct vcpu *vcpu, lin_t lin, enum access access, const struct 
 
 /* Removes every WRITE entry to the arena page at `offset`, in all views: it is about to hold translated code. */
 void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset);
+
+/* The same for all pages of [arena_offset, +size) that are PAGE_CLEAN: the next store to each is to be noticed. The
+ * vCPU is between two instructions. */
+void shadow_clean_pages(struct vcpu *vcpu, uint64_t arena_offset, uint64_t size);
 
 /*
  * The host address of the byte at `at`, if the current view has it for this access and privilege; else null, and a walk

@@ -3,9 +3,9 @@
  * written. See space.h.
  *
  * Invariants: slots are sorted by base and do not overlap; every slot lies inside the arena; page_flags has a byte for
- * each arena page. Who changes the map says so by `changed`. The door is passed before the bytes change, and once more
- * after writes that may come from another thread than the vCPU's. Threads: see space.h. Lookups and stores run with the
- * guest's vector state in host registers, start-up code does not.
+ * each arena page, changed atomically. Who changes the map says so by `changed`. The door is passed before the bytes
+ * change, and once more after writes that may come from another thread than the vCPU's. Threads: see space.h. Lookups
+ * and stores run with the guest's vector state in host registers, start-up code does not.
  */
 #include "softmmu/space.h"
 
@@ -145,6 +145,53 @@ int space_add(struct space *space, uint64_t base, uint64_t size, bool rom, const
     return 0;
 }
 
+/* --- tracking ------------------------------------------------------------------------------------------------------
+ */
+
+static uint8_t *flags_of(const struct space *space, const uint8_t *host)
+{
+    return &space->page_flags[space_offset(space, host) >> GUEST_PAGE_SHIFT];
+}
+
+static bool page_dirty(const uint8_t *flags)
+{
+    return (__atomic_load_n(flags, __ATOMIC_RELAXED) & (PAGE_TRACKED | PAGE_CLEAN)) == PAGE_TRACKED;
+}
+
+void space_track(struct space *space, const uint8_t *host, uint64_t size)
+{
+    uint8_t *flags = flags_of(space, host);
+    for (uint64_t i = 0; i < size >> GUEST_PAGE_SHIFT; i++)
+        __atomic_or_fetch(&flags[i], PAGE_TRACKED, __ATOMIC_RELAXED);
+}
+
+bool space_any_dirty(const struct space *space, const uint8_t *host, uint64_t size)
+{
+    const uint8_t *flags = flags_of(space, host);
+    for (uint64_t i = 0; i < size >> GUEST_PAGE_SHIFT; i++)
+        if (page_dirty(&flags[i]))
+            return true;
+    return false;
+}
+
+void space_take_dirty(struct space *space, const uint8_t *host, uint64_t size, uint8_t *dirty)
+{
+    uint8_t *flags = flags_of(space, host);
+    bool any = false;
+    for (uint64_t i = 0; i < size >> GUEST_PAGE_SHIFT; i++) {
+        if (!page_dirty(&flags[i]))
+            continue;
+        dirty[i] = 1;
+        __atomic_or_fetch(&flags[i], PAGE_CLEAN, __ATOMIC_SEQ_CST);
+        any = true;
+    }
+    if (any && space->cleaned)
+        space->cleaned(space->code_context, space_offset(space, host), size);
+}
+
+/* --- look-ups and the door -----------------------------------------------------------------------------------------
+ */
+
 const struct space_slot *space_find(const struct space *space, gpa_t address)
 {
     const struct space_slot *slot = &space->slot[space->largest];
@@ -175,7 +222,10 @@ void space_written(struct space *space, const void *host, uint64_t size)
         uint64_t length = GUEST_PAGE_SIZE - (offset & GUEST_PAGE_OFFSET);
         if (length > size)
             length = size;
-        uint8_t flags = __atomic_load_n(&space->page_flags[offset >> GUEST_PAGE_SHIFT], __ATOMIC_RELAXED);
+        uint8_t *page = &space->page_flags[offset >> GUEST_PAGE_SHIFT];
+        uint8_t flags = __atomic_load_n(page, __ATOMIC_RELAXED);
+        if (flags & PAGE_CLEAN)
+            __atomic_and_fetch(page, (uint8_t)~PAGE_CLEAN, __ATOMIC_SEQ_CST);
         if (flags & PAGE_CODE && space->code_written)
             space->code_written(space->code_context, offset, length);
         offset += length;

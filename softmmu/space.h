@@ -6,7 +6,8 @@
  * anywhere, moved, or mapped more than once (BIOS ROM, shadowed areas, the display's window). A guest store to ROM is
  * offered to the memory-mapped devices: that is how flash chips and write-only shadow RAM see it. Every write to guest
  * memory that is not made by translated code itself goes through space_store() or is followed by space_written(): the
- * one door behind which blocks made from overwritten code are dropped.
+ * one door behind which blocks made from overwritten code are dropped. Video memory is "tracked": its pages tell
+ * whether anything was stored to them since somebody last asked.
  *
  * Threads: lookups from the vCPU's thread, or with the machine lock held. Changes with the lock held, by the vCPU's
  * thread (inside a device's access) or while the vCPU is stopped; `changed` then makes it drop its translations before
@@ -29,7 +30,11 @@ struct space_slot {
 };
 
 /* Per-page flags, one byte for each arena page. */
-enum { PAGE_CODE = 1 /* translated code was made from it */ };
+enum {
+    PAGE_CODE = 1,    /* translated code was made from it */
+    PAGE_TRACKED = 2, /* video memory: PAGE_CLEAN means something */
+    PAGE_CLEAN = 4,   /* nobody stored to it since space_take_dirty(): the next store must come through the door */
+};
 
 struct space {
     struct space_slot slot[SPACE_MAX_SLOTS]; /* sorted by base */
@@ -41,6 +46,9 @@ struct space {
     /* Called before memory on a PAGE_CODE page changes under the translator. Null: nobody keeps code. */
     void (*code_written)(void *context, uint64_t arena_offset, uint64_t size);
     void *code_context;
+    /* Called when pages of [arena_offset, +size) have become PAGE_CLEAN: nobody may store to those directly any more.
+     * Null: nobody does. Uses code_context. */
+    void (*cleaned)(void *context, uint64_t arena_offset, uint64_t size);
     /* Called after the map changed. Null: nobody keeps translations. */
     void (*changed)(void *context);
     void *changed_context;
@@ -63,6 +71,16 @@ int space_map(struct space *space, const struct space_slot *slot, struct error *
 
 /* Takes away the slot that starts at base. Returns 0 or -ENOENT. */
 int space_unmap(struct space *space, uint64_t base);
+
+/* Starts tracking [host, host+size), whole pages, all of them dirty. */
+void space_track(struct space *space, const uint8_t *host, uint64_t size);
+
+/* Whether a tracked page of [host, host+size) is dirty. Any thread. */
+bool space_any_dirty(const struct space *space, const uint8_t *host, uint64_t size);
+
+/* Sets dirty[page] to 1 for the dirty pages of [host, host+size) and makes them clean. The vCPU is between two
+ * instructions, and stays there meanwhile. */
+void space_take_dirty(struct space *space, const uint8_t *host, uint64_t size, uint8_t *dirty);
 
 /* The slot that holds gpa, or null (MMIO or nothing). */
 const struct space_slot *space_find(const struct space *space, gpa_t gpa);

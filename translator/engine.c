@@ -80,6 +80,11 @@ static void on_code_written(void *context, uint64_t offset, uint64_t size)
     tcache_written(&((struct bt *)vcpu->engine)->cache, vcpu, offset, size);
 }
 
+static void on_cleaned(void *context, uint64_t offset, uint64_t size)
+{
+    shadow_clean_pages(context, offset, size);
+}
+
 static enum run_exit bt_run(struct vcpu *vcpu)
 {
     struct bt *bt = vcpu->engine;
@@ -92,6 +97,7 @@ static enum run_exit bt_run(struct vcpu *vcpu)
     trap_region_set(0, &thunks);
     trap_region_set(1, &blocks);
     vcpu->space->code_written = on_code_written;
+    vcpu->space->cleaned = on_cleaned;
     vcpu->space->code_context = vcpu;
     bt->gs = 0; /* the thread may be another one */
     enum run_exit exit = bt_loop(vcpu);

@@ -18,7 +18,7 @@ void tcache_flush(struct tcache *cache, struct vcpu *vcpu)
     for (uint64_t i = 0; i < cache->page_count; i++)
         if (cache->pages[i].first) {
             cache->pages[i] = (struct page_code){0};
-            vcpu->space->page_flags[i] &= (uint8_t)~PAGE_CODE;
+            __atomic_and_fetch(&vcpu->space->page_flags[i], (uint8_t)~PAGE_CODE, __ATOMIC_RELAXED);
         }
     for (unsigned i = 0; i < ARRAY_LEN(cache->hash); i++)
         cache->hash[i] = NO_INDEX;
@@ -67,7 +67,7 @@ static void enter_page(struct tcache *cache, struct vcpu *vcpu, struct tb *tb, u
     struct page_code *page = &cache->pages[number];
     tb->page_next[which] = page->first;
     if (!page->first) {
-        vcpu->space->page_flags[number] |= PAGE_CODE;
+        __atomic_or_fetch(&vcpu->space->page_flags[number], PAGE_CODE, __ATOMIC_RELAXED);
         shadow_protect(vcpu, tb->page[which]);
     }
     page->first = tb_index(cache, tb) * 2 + which;
@@ -128,7 +128,7 @@ static void leave_page(struct tcache *cache, struct vcpu *vcpu, const struct tb 
     }
     page->stamp = stamp;
     if (!page->first)
-        vcpu->space->page_flags[number] &= (uint8_t)~PAGE_CODE;
+        __atomic_and_fetch(&vcpu->space->page_flags[number], (uint8_t)~PAGE_CODE, __ATOMIC_RELAXED);
 }
 
 /* One page's part of tcache_written(). */

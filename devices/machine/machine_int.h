@@ -35,6 +35,8 @@ struct machine {
     bool asleep;          /* atomic: the vCPU's thread waits for vcpu->events to change, or until */
     uint64_t sleep_until; /* this host time (CLOCK_MONOTONIC ns), when it serves the clock's timers */
 
+    void (*boundary_call)(void *context); /* to be made while the vCPU is between two instructions; null: none */
+    void *boundary_context;
     bool paused, vcpu_parked, reset_wanted, exiting;
     bool space_created, pc_created, loop_created;
     int status;
@@ -51,6 +53,10 @@ int machine_create_vcpu(struct machine *m, struct error *err);
 void machine_destroy_vcpu(struct machine *m);
 int machine_start_vcpu(struct machine *m, struct error *err);
 void machine_join_vcpu(struct machine *m);
+
+/* Calls function(context) while the vCPU stands between two instructions. The lock is held, but is dropped while the
+ * vCPU gets there, if it runs. Not on the vCPU's own thread. */
+void machine_between_instructions_locked(struct machine *m, void (*function)(void *context), void *context);
 
 /* Raises events and wakes the thread if it sleeps. Any thread; no lock needed. */
 void machine_kick(struct machine *m, uint32_t events);

@@ -180,6 +180,34 @@ static void sleep_until_event(struct machine *m)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* --- between two instructions ------------------------------------------------------------------------------------- */
+
+static void serve_call_locked(struct machine *m)
+{
+    if (!m->boundary_call)
+        return;
+    m->boundary_call(m->boundary_context);
+    m->boundary_call = NULL;
+    pthread_cond_broadcast(&m->changed);
+}
+
+void machine_between_instructions_locked(struct machine *m, void (*function)(void *context), void *context)
+{
+    while (m->boundary_call) /* another thread's */
+        pthread_cond_wait(&m->changed, &m->lock);
+    m->boundary_call = function;
+    m->boundary_context = context;
+    while (m->boundary_call == function && m->boundary_context == context) {
+        /* It cannot leave any of these states without the lock. */
+        if (!m->thread_started || m->vcpu_parked || __atomic_load_n(&m->asleep, __ATOMIC_SEQ_CST)) {
+            serve_call_locked(m);
+            break;
+        }
+        machine_kick(m, EVENT_STOP);
+        pthread_cond_wait(&m->changed, &m->lock);
+    }
+}
+
 /* --- the thread --------------------------------------------------------------------------------------------------- */
 
 /* A triple fault: reset, or the end with a report. */
@@ -224,6 +252,7 @@ static void *vcpu_thread(void *context)
     }
     while (!m->exiting) {
         __atomic_and_fetch(&m->vcpu->events, ~(uint32_t)(EVENT_STOP | EVENT_RESET), __ATOMIC_SEQ_CST);
+        serve_call_locked(m);
         if (m->paused) {
             m->vcpu_parked = true;
             pthread_cond_broadcast(&m->changed);
@@ -243,6 +272,7 @@ static void *vcpu_thread(void *context)
         if (exit == RUN_SHUTDOWN)
             shut_down_locked(m);
     }
+    serve_call_locked(m);
     m->vcpu_parked = true;
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);

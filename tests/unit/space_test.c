@@ -395,3 +395,39 @@ Test(space, an_emptied_map_finds_nothing)
     cr_assert_null(space_find(&space, gpa(0)));
     space_destroy(&space);
 }
+
+static void log_cleaned(void *context, uint64_t offset, uint64_t size)
+{
+    log_code_written(context, offset, size);
+}
+
+Test(space, tracked_pages_tell_of_stores_once)
+{
+    struct space space;
+    struct error err;
+    struct door_log log = {0};
+    uint8_t *video, dirty[4] = {0};
+    make_space(&space);
+    cr_assert_eq(space_add(&space, 0xe0000000, 4 * GUEST_PAGE_SIZE, false, "video", &video, &err), 0, "%s", err.text);
+    space.cleaned = log_cleaned;
+    space.code_context = &log;
+    cr_assert_not(space_any_dirty(&space, video, 4 * GUEST_PAGE_SIZE));
+    space_track(&space, video, 4 * GUEST_PAGE_SIZE);
+    cr_assert(space_any_dirty(&space, video, 4 * GUEST_PAGE_SIZE));
+    space_take_dirty(&space, video, 4 * GUEST_PAGE_SIZE, dirty);
+    cr_assert_eq(memcmp(dirty, "\1\1\1\1", 4), 0);
+    cr_assert_eq(log.calls, 1);
+    cr_assert_eq(log.offset[0], space_offset(&space, video));
+    cr_assert_not(space_any_dirty(&space, video, 4 * GUEST_PAGE_SIZE));
+
+    memset(dirty, 0, sizeof(dirty));
+    space_store(&space, space_find(&space, gpa(0xe0000000)), video + GUEST_PAGE_SIZE, 1, 1);
+    dma_fill(&space, gpa(0xe0000000 + 3 * GUEST_PAGE_SIZE - 1), 7, 2);
+    cr_assert(space_any_dirty(&space, video, 4 * GUEST_PAGE_SIZE));
+    cr_assert_not(space_any_dirty(&space, video, GUEST_PAGE_SIZE));
+    space_take_dirty(&space, video, 4 * GUEST_PAGE_SIZE, dirty);
+    cr_assert_eq(memcmp(dirty, "\0\1\1\1", 4), 0);
+    space_take_dirty(&space, video, 4 * GUEST_PAGE_SIZE, dirty);
+    cr_assert_eq(log.calls, 2);
+    space_destroy(&space);
+}
