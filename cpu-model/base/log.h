@@ -19,6 +19,7 @@
     X("mmu", LOG_MMU, "page-table roots loaded and flushes")                                                           \
     X("msr", LOG_MSR, "model-specific register accesses that fault")                                                   \
     X("ioport", LOG_IO, "port and MMIO accesses nobody claims")                                                        \
+    X("disk", LOG_DISK, "commands to disks, CD-ROMs and floppies")                                                     \
     X("exec", LOG_EXEC, "each block or instruction as it is entered (slow)")                                           \
     X("jit", LOG_JIT, "translation cache counters at exit")
 

@@ -14,7 +14,7 @@ struct field {
     const char *name;
     uint32_t offset; /* in the device's state struct */
     uint16_t size;   /* bytes of one element: 1, 2, 4 or 8; or any, for opaque bytes (count 1) */
-    uint16_t count;
+    uint32_t count;
 };
 
 #define FIELD(type, member)                                                                                            \
