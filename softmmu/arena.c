@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define ALIAS_DISTANCE BIT(ARENA_ALIAS_SHIFT)
 #define VSYSCALL_PAGE  0xffffffffff600000ull
@@ -157,9 +158,22 @@ static bool aliases_allowed(uint64_t size)
     return limit.rlim_cur / ARENA_ALIASES > 2 * size;
 }
 
+/* The memory itself: shared, so that a page can appear at two addresses; private where the host has no memfd. */
+static bool map_memory(struct arena *arena, uint8_t *base)
+{
+    arena->fd = memfd_create("ring3-memory", MFD_CLOEXEC);
+    if (arena->fd >= 0 && ftruncate(arena->fd, (off_t)arena->size)) {
+        close(arena->fd);
+        arena->fd = -1;
+    }
+    int kind = arena->fd >= 0 ? MAP_SHARED | MAP_NORESERVE : RESERVE_FLAGS;
+    return mmap(base, arena->size, PROT_READ | PROT_WRITE, kind | MAP_FIXED, arena->fd, 0) != MAP_FAILED;
+}
+
 int arena_create(struct arena *arena, uint64_t bytes, struct error *err)
 {
     memset(arena, 0, sizeof(*arena));
+    arena->fd = -1;
     if (!bytes || bytes > ARENA_MAX_BYTES + BIT(30))
         return error_set(err, -EINVAL, "guest memory of %" PRIu64 " MiB: it must be between 1 page and %llu MiB",
                          bytes >> 20, ARENA_MAX_BYTES >> 20);
@@ -188,8 +202,10 @@ int arena_create(struct arena *arena, uint64_t bytes, struct error *err)
                          "cannot reserve %" PRIu64 " MiB of address space for guest memory: raise the limit "
                          "(ulimit -v unlimited) or give the guest less memory (-m)",
                          arena->size >> 20);
-    if (mmap(base, arena->size, PROT_READ | PROT_WRITE, RESERVE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    if (!map_memory(arena, base)) {
         int code = -errno;
+        if (arena->fd >= 0)
+            close(arena->fd);
         if (anywhere)
             munmap(base - GUARD, arena->size + 2 * GUARD);
         else
@@ -208,6 +224,8 @@ void arena_destroy(struct arena *arena)
 {
     if (!arena->base)
         return;
+    if (arena->fd >= 0)
+        close(arena->fd);
     uint64_t k = (uint64_t)arena->base / ALIAS_DISTANCE;
     if (!(arena->reserved[k / 64] >> k % 64 & 1)) /* it was put anywhere */
         munmap(arena->base - GUARD, arena->size + 2 * GUARD);

@@ -24,6 +24,7 @@ enum {
 
 struct arena {
     uint8_t *base; /* 2 MiB-aligned; readable and writable, zeroed */
+    int fd; /* the shared memory behind it, so that windows can map its pages elsewhere too (window.h); -1: none */
     uint64_t size; /* in bytes, whole pages */
     /* Aliases that somebody else (a sanitizer's shadow, Valgrind) already uses. Not 0: translated code has to compare
      * tags. */

@@ -38,6 +38,8 @@ void shadow_forget_code(struct vcpu *vcpu)
 static void drop_log(struct view *view, unsigned which)
 {
     bool code = false;
+    if (view->window)
+        window_drop_all(view->window);
     for (uint32_t i = 0; i < view->logged[which]; i++) {
         uint32_t index = view->log[which][i];
         code |= *view_entry(view, VIEW_EXEC, index) != 0;
@@ -83,6 +85,8 @@ static void drop_page(struct vcpu *vcpu, struct view *view, uint64_t linear)
         first = linear & ~0x3fffffull;
         count = 1024;
     }
+    if (view->window)
+        window_drop_range(view->window, first, count);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t index = shadow_index(vcpu->shadow, first + i * GUEST_PAGE_SIZE);
         code |= *view_entry(view, VIEW_EXEC, index) != 0;
@@ -155,6 +159,9 @@ void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset)
     uint32_t id = shadow->writers[page];
     uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + (page << GUEST_PAGE_SHIFT);
 
+    for (unsigned v = 0; v < VIEW_COUNT; v++)
+        if (shadow->view[v].window)
+            window_protect(shadow->view[v].window, page);
     shadow->writers[page] = 0;
     if (!id)
         return;
@@ -233,6 +240,8 @@ struct view *shadow_select(struct vcpu *vcpu)
             best = oldest;
             drop_view(best, true);
             view_forget_code(best);
+            if (best->window)
+                window_reset(best->window);
             best->in_use = true;
             best->pcid = pcid;
         }

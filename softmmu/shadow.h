@@ -9,6 +9,7 @@
  *     -1 GiB  WRITE
  *      0      the vCPU's state (the same memory in every view)
  *     +VIEW_CONSTANTS, +VIEW_JUMP_TAGS, +VIEW_JUMP_HOSTS: see below
+ *     +VIEW_REGIONS: where the view's windows lie, see window.h
  *     +1 GiB  EXEC   checked by links between pages, filled when code is fetched
  *
  * An entry is (host address of the page) - (linear address of the page); 0 means "take the slow path". Entries appear
@@ -22,7 +23,7 @@
 #define RING3_SOFTMMU_SHADOW_H
 
 #include "cpu-model/base/error.h"
-#include "softmmu/mmu.h"
+#include "softmmu/window.h"
 
 #define VIEW_TABLE_SIZE (1ull << 30)
 enum {
@@ -36,7 +37,8 @@ enum {
     JUMP_ENTRIES = 1 << JUMP_BITS,
     VIEW_JUMP_HOSTS = VIEW_JUMP_TAGS + 8 * JUMP_ENTRIES,
     VIEW_LOCAL_END = VIEW_JUMP_HOSTS + 8 * JUMP_ENTRIES,
-    VIEW_COUNT = 9, /* one for the kernel, the others for users by PCID */
+    VIEW_REGIONS = 0x100000, /* [WINDOW_REGIONS] of host minus linear */
+    VIEW_COUNT = 9,          /* one for the kernel, the others for users by PCID */
     VIEW_KERNEL = 0,
     SHADOW_INDEX_BITS = 27,
 };
@@ -52,6 +54,7 @@ struct view_constants {
     uint64_t without_if, without_df; /* EFLAGS bits but IF, but DF */
     uint64_t arithmetic;             /* FLAGS_ARITHMETIC */
     uint64_t bit_mask;               /* 63 */
+    uint64_t region_mask;            /* the linear-address bits that number a window's region */
     uint8_t fits[6][4096];           /* [log2 size][page offset]: 1 if that many bytes from there stay in the page */
 };
 
@@ -63,7 +66,9 @@ struct view {
     bool huge;         /* entries from 1 GiB pages exist */
     uint32_t mode_key; /* of the code that the jump cache and the return stack refer to */
     uint64_t last_used;
-    uint32_t *log[2]; /* indices filled: [0] not global, [1] global */
+    struct window *window; /* null: none yet, or never (window.h) */
+    bool window_refused;   /* the host has no room for one */
+    uint32_t *log[2];      /* indices filled: [0] not global, [1] global */
     uint32_t logged[2];
     uint8_t *return_stack; /* host return stack of translated code: see translator/ARCHITECTURE.md */
     uint64_t return_sp;
@@ -75,7 +80,9 @@ struct shadow {
     struct view *current;
     bool current_user; /* it shows what user accesses see */
     uint64_t index_mask;
-    bool plain_index; /* the mask is contiguous: hosts without a fast PEXT shift instead */
+    bool no_windows;    /* none are opened */
+    bool eager_windows; /* every user view has its window open, always */
+    bool plain_index;   /* the mask is contiguous: hosts without a fast PEXT shift instead */
     uint64_t clock;
     uint32_t *writers; /* [arena page]: 0 no WRITE entry; WRITERS_MANY; else view << 27 | index, plus 1 */
     uint64_t fills, flushes, page_flushes, evictions;
@@ -91,6 +98,14 @@ void shadow_destroy(struct vcpu *vcpu);
 
 /* Chooses the view for the current CPL and CR3/PCID as vcpu->shadow->current, and returns it. */
 struct view *shadow_select(struct vcpu *vcpu);
+
+/* The current view has run user code for a while: considers a window for it (window_tick). Ordinary code. */
+void shadow_window_tick(struct vcpu *vcpu, uint64_t now, uint64_t cycles_per_ms);
+
+static inline bool view_window_open(const struct view *view)
+{
+    return view->window && view->window->open;
+}
 
 /* The vCPU as a view shows it, and as C code holds it: the same memory. */
 static inline uint64_t shadow_index(const struct shadow *shadow, uint64_t linear)

@@ -52,6 +52,7 @@ static void fill_constants(struct view_constants *c, const struct shadow *shadow
     c->without_df = 0xffffffffull & ~(uint64_t)FLAG_DF;
     c->arithmetic = FLAGS_ARITHMETIC;
     c->bit_mask = 63;
+    c->region_mask = (uint64_t)(WINDOW_REGIONS - 1) << WINDOW_REGION_BITS;
     c->page_mask = ~(uint64_t)GUEST_PAGE_OFFSET;
     c->only_df = FLAG_DF;
     for (unsigned log2 = 0; log2 < 6; log2++) {
@@ -86,6 +87,19 @@ static int view_create(struct vcpu *vcpu, struct view *view, struct error *err)
     return 0;
 }
 
+void shadow_window_tick(struct vcpu *vcpu, uint64_t now, uint64_t cycles_per_ms)
+{
+    struct view *view = vcpu->shadow->current;
+    if (!view->window && !view->window_refused && !vcpu->shadow->no_windows) {
+        view->window = window_create(vcpu, (uint64_t *)(view->base + VIEW_REGIONS));
+        view->window_refused = !view->window;
+        if (view->window)
+            view->window->always = vcpu->shadow->eager_windows;
+    }
+    if (view->window)
+        window_tick(view->window, now, cycles_per_ms);
+}
+
 int shadow_create(struct vcpu *vcpu, bool fast_pext, struct error *err)
 {
     struct shadow *shadow = calloc(1, sizeof(*shadow));
@@ -117,6 +131,7 @@ void shadow_destroy(struct vcpu *vcpu)
         struct view *view = &shadow->view[i];
         if (!view->base)
             continue;
+        window_destroy(view->window);
         munmap(view->base - 2 * VIEW_TABLE_SIZE, 4 * VIEW_TABLE_SIZE);
         munmap(view->return_stack, 4096 + RETURN_STACK + RETURN_SLACK);
         free(view->log[0]);

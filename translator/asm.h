@@ -211,6 +211,15 @@ static inline void e_movsxd(struct emitter *e, unsigned to, unsigned from)
     e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
 }
 
+/* movzx to32, from16 */
+static inline void e_movzx16(struct emitter *e, unsigned to, unsigned from)
+{
+    e_rex(e, false, to, 0, from);
+    e8(e, 0x0f);
+    e8(e, 0xb7);
+    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
+}
+
 /* mov to, gs:[index * 8 + table] */
 static inline void e_load_table(struct emitter *e, unsigned to, unsigned index, int32_t table)
 {

@@ -52,6 +52,9 @@ struct translation_job {
     uint8_t *begin;      /* its host code */
     uint32_t first_site; /* of the current instruction */
     bool sp_aligned;     /* RSP is known to be a multiple of the stack width: checked in this block */
+    uint8_t held;        /* guest register whose window delta rcx holds now, or REG_NONE; see translate.c */
+    uint8_t held_next;   /* set by emitters that leave one behind for the next instruction */
+    uint16_t below_4g;   /* guest registers known to be zero-extended from 32 bits */
     bool ended;          /* the block ends with this instruction */
     unsigned stub_count;
     unsigned near_first; /* stubs from here on may still have an unpatched short jump */

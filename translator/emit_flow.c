@@ -42,19 +42,30 @@ static bool stack_inline(const struct translation_job *job)
 
 /* Stack lookups have no memory operand of the instruction's: the aligned-stack rule looks at r11 or, in 32-bit code, at
  * `sp` below. */
-static uint32_t stack_lookup(struct translation_job *job, const struct address *address, enum access access)
+static uint32_t stack_lookup(struct translation_job *job, const struct address *address, unsigned base, int32_t disp,
+                             enum access access)
 {
     struct mem_operand saved = job->insn.mem;
-    unsigned size = job->mode.stack_size;
-    job->insn.mem = (struct mem_operand){.present = true, .segment = SEG_SS, .base = REG_RSP, .index = REG_NONE};
-    uint32_t site = emit_lookup(job, address, size, access, false);
+    uint8_t address_size = job->insn.address_size;
+    job->insn.mem = (struct mem_operand){
+        .present = true, .segment = SEG_SS, .base = (uint8_t)base, .index = REG_NONE, .scale = 1, .disp = disp};
+    job->insn.address_size = job->mode.stack_size;
+    uint32_t site = emit_lookup(job, address, job->mode.stack_size, access, false);
     job->insn.mem = saved;
+    job->insn.address_size = address_size;
     return site;
 }
 
 static void site_here(struct translation_job *job, uint32_t site)
 {
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+}
+
+/* rcx still holds the window delta of the stack. */
+static void hold_stack(struct translation_job *job)
+{
+    if (job->mode.window && job->mode.stack_size == 8)
+        job->held_next = REG_RSP;
 }
 
 /*
@@ -69,13 +80,14 @@ void emit_push_register(struct translation_job *job, unsigned value)
     struct emitter *e = &job->e;
     int32_t size = (int32_t)job->mode.stack_size;
     struct address address = stack_address(job, -size);
-    uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
+    uint32_t site = stack_lookup(job, &address, REG_RSP, -size, ACCESS_WRITE);
     site_here(job, site);
     if (size == 8)
         e_stack_access(job, 0x89, 8, value, -8);
     else
         e_op_mem(e, false, 0x89, value, HOST_T, HOST_RCX, 1, 0);
     emit_adjust_sp(job, -size);
+    hold_stack(job);
 }
 
 /* Pushes a constant: in 64-bit mode through t unless it is a sign-extended imm32. */
@@ -84,7 +96,7 @@ static void emit_push_constant(struct translation_job *job, uint64_t value)
     struct emitter *e = &job->e;
     int32_t size = (int32_t)job->mode.stack_size;
     struct address address = stack_address(job, -size);
-    uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
+    uint32_t site = stack_lookup(job, &address, REG_RSP, -size, ACCESS_WRITE);
     if (size == 4 || value == sign_extend(value, 4)) {
         site_here(job, site);
         if (size == 8)
@@ -98,6 +110,7 @@ static void emit_push_constant(struct translation_job *job, uint64_t value)
         e_stack_access(job, 0x89, 8, HOST_T, -8);
     }
     emit_adjust_sp(job, -size);
+    hold_stack(job);
 }
 
 static bool emit_push(struct translation_job *job)
@@ -138,13 +151,14 @@ static bool emit_pop(struct translation_job *job)
         return false;
     unsigned host = host_of[insn->reg];
     struct address address = stack_address(job, 0);
-    uint32_t site = stack_lookup(job, &address, ACCESS_READ);
+    uint32_t site = stack_lookup(job, &address, REG_RSP, 0, ACCESS_READ);
     site_here(job, site);
     unsigned to = host == HOST_NONE || host == HOST_R11 ? HOST_T : host;
     e_op_mem(e, size == 8, 0x8b, to, address.base, HOST_RCX, 1, 0);
     emit_adjust_sp(job, size);
     if (to == HOST_T)
         emit_write_gpr(job, insn->reg, HOST_T);
+    hold_stack(job);
     if (insn->reg == REG_RSP)
         job->sp_aligned = false;
     return true;
@@ -162,7 +176,7 @@ static bool emit_leave(struct translation_job *job)
         e_mov32(e, HOST_T, HOST_RBP);
         address.base = HOST_T;
     }
-    uint32_t site = emit_lookup(job, &address, (unsigned)size, ACCESS_READ, false);
+    uint32_t site = stack_lookup(job, &address, REG_RBP, 0, ACCESS_READ);
     site_here(job, site);
     e_op_mem(e, size == 8, 0x8b, HOST_T, address.base, HOST_RCX, 1, 0);
     e_lea(e, size == 8, HOST_R11, HOST_RBP, HOST_NONE, 1, size);
@@ -411,7 +425,7 @@ static bool emit_call_indirect(struct translation_job *job)
     if (!emit_target(job))
         return false;
     struct address address = stack_address(job, -8);
-    uint32_t site = stack_lookup(job, &address, ACCESS_WRITE);
+    uint32_t site = stack_lookup(job, &address, REG_RSP, -8, ACCESS_WRITE);
     if (back == sign_extend(back, 4)) {
         site_here(job, site);
         e_op_mem(e, true, 0xc7, 0, HOST_R11, HOST_RCX, 1, -8);
@@ -449,7 +463,7 @@ static bool emit_ret(struct translation_job *job)
     if (insn->far || !stack_inline(job))
         return false;
     struct address address = stack_address(job, 0);
-    uint32_t site = stack_lookup(job, &address, ACCESS_READ);
+    uint32_t site = stack_lookup(job, &address, REG_RSP, 0, ACCESS_READ);
     emit_room(job, 60);
     site_here(job, site);
     e_op_mem(e, size == 8, 0x8b, HOST_T, address.base, HOST_RCX, 1, 0);

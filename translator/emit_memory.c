@@ -89,6 +89,8 @@ uint32_t site_add(struct translation_job *job, enum site_kind kind)
                                         .tb = tb_index(cache, job->tb),
                                         .guest = (uint16_t)(job->lin - job->tb->lin),
                                         .length = job->insn.length,
+                                        .retry_held = REG_NONE,
+                                        .next_held = REG_NONE,
                                         .code = code_offset(job, job->e.at),
                                         .retry = code_offset(job, job->begin)};
     return index;
@@ -329,6 +331,59 @@ static void emit_page_end(struct translation_job *job, const struct address *add
     job->sp_aligned |= stack;
 }
 
+/* May the access use the view's window? What C cannot find again from the registers goes through the tables. */
+static bool window_usable(const struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    return job->mode.window && insn->code_size != 2 && insn->mem.present && !insn->bit_string &&
+           (insn->mem.base == REG_NONE || insn->address_size != 2);
+}
+
+static void note_address(struct translation_job *job, struct site *site)
+{
+    const struct insn *insn = &job->insn;
+    const struct mem_operand *mem = &insn->mem;
+    bool add_base;
+    site->window = true;
+    segment_usable(job, &add_base);
+    site->address = (struct site_address){.disp = mem->disp,
+                                          .base = mem->base,
+                                          .index = mem->index,
+                                          .scale = mem->scale,
+                                          .segment = mem->segment,
+                                          .size = insn->address_size,
+                                          .add_base = add_base};
+    if (mem->base == REG_RIP_BASE) {
+        site->address.base = REG_NONE;
+        site->address.disp += (int64_t)(job->lin + insn->length);
+    }
+}
+
+/*
+ * rcx = host minus linear in the window; see softmmu/window.h:
+ *     pext  rcx, base, gs:[region_mask]
+ *     mov   rcx, gs:[rcx * 8 + REGIONS]
+ * Where the region is known (constants, 32-bit code) the second alone; nothing where rcx holds it already.
+ */
+static void emit_window(struct translation_job *job, const struct address *address)
+{
+    struct emitter *e = &job->e;
+    if (address->base != HOST_T && job->held == job->insn.mem.base)
+        return;
+    if (address->constant || job->insn.code_size != 8) {
+        uint64_t region = address->constant ? address->value >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1) : 0;
+        e_load_state(e, HOST_RCX, (int32_t)(VIEW_REGIONS + 8 * region));
+        return;
+    }
+    if (job->bt->host.fast_pext) {
+        e_pext(e, HOST_RCX, address->base, CONSTANT(region_mask));
+    } else {
+        e_rorx(e, HOST_RCX, address->base, WINDOW_REGION_BITS);
+        e_movzx16(e, HOST_RCX, HOST_RCX);
+    }
+    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_REGIONS);
+}
+
 uint32_t emit_lookup(struct translation_job *job, const struct address *address, unsigned size, enum access access,
                      bool aligned)
 {
@@ -339,6 +394,11 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
     uint32_t site = site_add(job, SITE_ACCESS);
     job->bt->cache.sites[site].size = (uint8_t)size;
     job->bt->cache.sites[site].access = (uint8_t)access;
+    if (window_usable(job)) {
+        note_address(job, &job->bt->cache.sites[site]);
+        emit_window(job, address);
+        return site;
+    }
     if (size > 1 && !aligned && !address->constant)
         emit_page_end(job, address, size, site);
     emit_room(job, 60);

@@ -125,11 +125,11 @@ static void emit_fold(struct translation_job *job, enum fold fold, const struct 
 {
     unsigned to = fold == FOLD_RCX ? HOST_RCX : HOST_T;
     host->base = address->base;
-    host->index = HOST_RCX;
+    host->index = address->base == HOST_RCX ? REG_NONE : HOST_RCX;
     host->disp = address->disp;
     if (fold == FOLD_NONE)
         return;
-    e_lea(&job->e, true, to, address->base, HOST_RCX, 1, address->disp);
+    e_lea(&job->e, true, to, host->base, host->index, 1, address->disp);
     host->base = (uint8_t)to;
     host->index = HOST_NONE;
     host->disp = 0;
@@ -142,6 +142,48 @@ static bool leaves_t_free(const struct insn *insn)
     return insn->code_size == 8 && insn->mem.index == REG_NONE && insn->mem.base < 16 &&
            host_of[insn->mem.base] != HOST_NONE && insn->address_size == 8 && insn->mem.segment != SEG_FS &&
            insn->mem.segment != SEG_GS;
+}
+
+/*
+ * Through a window, [base + index * scale + disp] with an index that is known to be below 2^32 needs the base's region
+ * only, which is known before the index is: lea   t, [base + rcx] op    [t + index * scale + disp]
+ */
+static bool indexed_in_window(const struct translation_job *job, const struct scratch *scratch)
+{
+    const struct insn *insn = &job->insn;
+    const struct mem_operand *mem = &insn->mem;
+    return job->mode.window && insn->code_size == 8 && insn->address_size == 8 && mem->base < 16 && mem->index < 16 &&
+           host_of[mem->base] != HOST_NONE && host_of[mem->index] != HOST_NONE && mem->segment != SEG_FS &&
+           mem->segment != SEG_GS && job->below_4g >> mem->index & 1 && scratch->guest[1] == HOST_NONE &&
+           !insn_no_rex(insn) && !insn->bit_string;
+}
+
+static void emit_indexed(struct translation_job *job, const struct scratch *scratch, struct host_operands *host)
+{
+    static const uint8_t shift[9] = {[2] = 1, [4] = 2, [8] = 3};
+    const struct insn *insn = &job->insn;
+    const struct mem_operand *mem = &insn->mem;
+    struct address address = {.base = host_of[mem->base]};
+    uint32_t site = emit_lookup(job, &address, mem->size, mem->access & MEM_WRITE ? ACCESS_WRITE : ACCESS_READ, false);
+    emit_room(job, 60);
+    e_lea(&job->e, true, HOST_T, address.base, HOST_RCX, 1, 0);
+    host->base = HOST_T;
+    host->index = host_of[mem->index];
+    host->shift = shift[mem->scale];
+    host->disp = (int32_t)mem->disp;
+    load_scratch(job, scratch);
+    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    job->e.at += insn_reencode(job->e.at, insn, host);
+    store_scratch(job, scratch);
+    if (scratch->guest[0] == HOST_NONE)
+        job->held_next = mem->base;
+}
+
+/* Through a window an address that fits a displacement is one: [rcx + disp]. */
+static bool absolute_in_window(const struct translation_job *job, const struct address *address)
+{
+    return job->mode.window && address->constant && address->value == sign_extend(address->value, 4) &&
+           !job->insn.bit_string;
 }
 
 static void emit_with_memory(struct translation_job *job)
@@ -157,15 +199,25 @@ static void emit_with_memory(struct translation_job *job)
     scratch.busy[t_free ? 0 : 1] = true;
     bool placed = size_usable(insn->mem.size) && place_fields(insn, &scratch, &host);
     enum fold fold = choose_fold(insn, &scratch, t_free);
+    if (placed && fold != FOLD_IMPOSSIBLE && indexed_in_window(job, &scratch)) {
+        emit_indexed(job, &scratch, &host);
+        return;
+    }
+    uint8_t *start = job->e.at;
     /* Decided before anything is emitted: what is emitted stays. */
     if (!placed || fold == FOLD_IMPOSSIBLE || !emit_address(job, &address)) {
         emit_interp(job);
         return;
     }
+    if (absolute_in_window(job, &address)) {
+        job->e.at = start;
+        address = (struct address){
+            .base = HOST_RCX, .constant = true, .disp = (int32_t)address.value, .value = address.value};
+    }
     /* Where both the page-end check and the lookup would add the displacement, it is added once. */
     bool checked_with_disp = insn->mem.size > 8 || address.disp & (insn->mem.size - 1);
-    if (t_free && fold == FOLD_NONE && scratch.guest[1] == HOST_NONE && address.disp && checked_with_disp &&
-        insn->mem.size > 1 && !insn_insists_on_alignment(insn)) {
+    if (!job->mode.window && t_free && fold == FOLD_NONE && scratch.guest[1] == HOST_NONE && address.disp &&
+        checked_with_disp && insn->mem.size > 1 && !insn_insists_on_alignment(insn)) {
         e_lea(&job->e, true, HOST_T, address.base, HOST_NONE, 1, address.disp);
         address = (struct address){.base = HOST_T};
     }
@@ -177,6 +229,8 @@ static void emit_with_memory(struct translation_job *job)
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);
+    if (job->mode.window && fold == FOLD_NONE && t_free && scratch.guest[0] == HOST_NONE)
+        job->held_next = insn->mem.base;
 }
 
 /*
@@ -257,6 +311,8 @@ static void emit_without_memory(struct translation_job *job)
     }
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);
+    if (scratch.guest[0] == HOST_NONE)
+        job->held_next = job->held;
     if (insn->gpr_written >> REG_RSP & 1)
         job->sp_aligned = keeps_alignment(job);
 }
@@ -309,6 +365,8 @@ void emit_lea(struct translation_job *job)
     }
     if (spilled)
         e_store_state(e, HOST_T, gpr_state(insn->reg));
+    if (index != HOST_RCX)
+        job->held_next = job->held;
     if (insn->reg == REG_RSP)
         job->sp_aligned = job->sp_aligned && mem->base == REG_RSP && index == HOST_NONE &&
                           insn->operand_size == job->mode.stack_size && !(mem->disp & (job->mode.stack_size - 1));

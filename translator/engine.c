@@ -56,6 +56,8 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
         r = shadow_create(vcpu, bt->host.fast_pext, err);
     if (r)
         return r;
+    vcpu->shadow->no_windows = config->host_without & HOST_WINDOWS;
+    vcpu->shadow->eager_windows = config->host_without & HOST_PATIENCE;
     translate_prologue(bt, vcpu);
     tcache_flush(&bt->cache, vcpu);
     vcpu->slow_function = (uint64_t)(uintptr_t)bt_slow;
@@ -110,14 +112,23 @@ static void bt_report(struct vcpu *vcpu, char *text, size_t size)
     const struct bt *bt = vcpu->engine;
     const struct tcache *c = &bt->cache;
     const struct shadow *s = vcpu->shadow;
+    struct window w = {0};
+    for (unsigned i = 0; i < VIEW_COUNT; i++)
+        if (s->view[i].window) {
+            w.fills += s->view[i].window->fills;
+            w.drops += s->view[i].window->drops;
+            w.openings += s->view[i].window->openings;
+        }
 #define N(x) (unsigned long long)(x)
     snprintf(text, size,
              "bt: %llu blocks from %llu guest bytes, %llu KiB of code in use (of %llu), %llu flushes, %llu dropped\n"
              "bt: %llu links, %llu lookups, %llu jump misses, %llu slow accesses, %llu interpreted, %llu helper calls\n"
-             "bt: shadow: %llu fills, %llu flushes, %llu page flushes, %llu evictions",
+             "bt: shadow: %llu fills, %llu flushes, %llu page flushes, %llu evictions\n"
+             "bt: windows: %llu host faults, %llu fills, %llu drops, %llu openings",
              N(c->translated), N(c->guest_bytes), N(c->used >> 10), N(c->size >> 10), N(c->flushes - 1), N(c->dropped),
              N(c->links), N(c->lookups), N(c->jump_misses), N(c->slow_access), N(c->interp_steps), N(c->helper_calls),
-             N(s->fills), N(s->flushes), N(s->page_flushes), N(s->evictions));
+             N(s->fills), N(s->flushes), N(s->page_flushes), N(s->evictions), N(c->window_faults), N(w.fills),
+             N(w.drops), N(w.openings));
 #undef N
 }
 

@@ -48,6 +48,7 @@ bt_resume:
     mov %dl, %al
     add $0x7f, %al /* OF */
     sahf
+    mov %gs:VCPU_RESUME_RCX, %rcx
     mov %gs:VCPU_GPR + 8, %r10
     mov %gs:VCPU_GPR + 16, %rdx
     mov %gs:VCPU_GPR + 24, %rbx

@@ -144,6 +144,26 @@ static void jump_cache_set(struct view *view, uint64_t at, uint64_t pc)
     *view_jump_host(view, at) = pc;
 }
 
+/* User code of the current view has run for a while. */
+static void consider_window(struct vcpu *vcpu)
+{
+    vector_park(vcpu);
+    shadow_window_tick(vcpu, __builtin_ia32_rdtsc(), vcpu->tsc_hz / 1000);
+}
+
+/* The mode key for blocks that run in a view with an open window: they rely on no alignment. */
+static uint32_t mode_in_view(const struct view *view, uint32_t mode)
+{
+    struct mode_key key;
+    if (!view_window_open(view))
+        return mode;
+    __builtin_memcpy(&key, &mode, sizeof(key));
+    key.window = 1;
+    key.sp_aligned = 0;
+    __builtin_memcpy(&mode, &key, sizeof(key));
+    return mode;
+}
+
 /* Selects the view for the present state. False: leave to the loop. */
 static bool prepare(struct vcpu *vcpu, uint32_t *mode)
 {
@@ -154,6 +174,9 @@ static bool prepare(struct vcpu *vcpu, uint32_t *mode)
     if (!possible)
         return false;
     struct view *view = shadow_select(vcpu);
+    if (vcpu->shadow->eager_windows && vcpu->cpl == 3 && !view_window_open(view) && !view->window_refused)
+        consider_window(vcpu);
+    *mode = mode_in_view(view, *mode);
     if (view->mode_key != *mode) {
         view_forget_code(view);
         view->mode_key = *mode;
@@ -294,12 +317,60 @@ static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t lin
     return *entry == value;
 }
 
-/* A block for an aligned stack relies on it throughout. */
-static bool stack_as_promised(const struct vcpu *vcpu, const struct tb *tb)
+/* The linear address of a site's access, from the registers, which are as at its instruction's beginning. */
+static uint64_t site_linear(const struct vcpu *vcpu, const struct site_address *address)
+{
+    uint64_t at = (uint64_t)address->disp;
+    if (address->base != REG_NONE)
+        at += vcpu->gpr[address->base];
+    if (address->index != REG_NONE)
+        at += vcpu->gpr[address->index] * address->scale;
+    if (address->size == 4)
+        at = (uint32_t)at;
+    if (address->add_base)
+        at += vcpu->segment[address->segment].base;
+    return vcpu_code64(vcpu) ? at : (uint32_t)at;
+}
+
+/* A host fault on an access through a window: maps what the guest's tables allow. False as for fill_access(). */
+static bool fill_window(struct vcpu *vcpu, const struct site *site)
+{
+    struct view *view = vcpu->shadow->current;
+    uint64_t first = site_linear(vcpu, &site->address), last = first + rounded(site->size) - 1;
+    struct translation t;
+    bool filled = false;
+
+    if (!view_window_open(view) || !window_charge(view->window))
+        return false;
+    for (uint64_t at = first; at <= last; at = (at | GUEST_PAGE_OFFSET) + 1) {
+        if (vcpu_code64(vcpu) ? !lin_canonical(at) : at >> 32)
+            return false;
+        if (!mmu_walk(vcpu, lin(at), site->access, vcpu->cpl == 3, &t) || !t.host)
+            return false;
+        shadow_fill(vcpu, lin(at), site->access, &t);
+        filled |= window_fill(vcpu, view->window, lin(at), site->access, &t);
+    }
+    return filled;
+}
+
+/* A block for an aligned stack relies on it throughout; one for a window is of no use without. */
+static bool still_as_promised(const struct vcpu *vcpu, const struct tb *tb)
 {
     struct mode_key mode;
     __builtin_memcpy(&mode, &tb->mode, sizeof(mode));
+    if (mode.window && !view_window_open(vcpu->shadow->current))
+        return false;
     return !mode.sp_aligned || !(vcpu->gpr[REG_RSP] & (mode.stack_size - 1u));
+}
+
+/* On within a block: rcx gets the window delta for `held` again, if the code relies on it. */
+static uint64_t resume(struct vcpu *vcpu, uint32_t code, uint8_t held)
+{
+    if (held != REG_NONE) {
+        const uint64_t *regions = (const uint64_t *)(vcpu->shadow->current->base + VIEW_REGIONS);
+        vcpu->resume_rcx = regions[vcpu->gpr[held] >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)];
+    }
+    return sync_in(vcpu, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
 }
 
 /* After an instruction was performed in C: on in the same block if that is what comes next. */
@@ -310,8 +381,8 @@ static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
         const struct site *site = &bt->cache.sites[index];
         const struct tb *tb = &bt->cache.tbs[site->tb];
         if (!site->leave && tb->valid && vcpu->rip == tb->lin + site->guest + site->length && !must_leave(vcpu) &&
-            stack_as_promised(vcpu, tb))
-            return sync_in(vcpu, (uint64_t)(uintptr_t)(bt->cache.rx + site->next));
+            still_as_promised(vcpu, tb))
+            return resume(vcpu, site->next, site->next_held);
     }
     return go(vcpu);
 }
@@ -357,11 +428,19 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
             return 0;
         return go_on(vcpu, index, flushes);
     }
+    if (site->window && (trap == EXC_PF || trap == EXC_GP || trap == EXC_SS)) {
+        cache->window_faults++;
+        if (fill_window(vcpu, site))
+            return resume(vcpu, site->retry, site->retry_held);
+        if (!step(vcpu))
+            return 0;
+        return go_on(vcpu, index, flushes);
+    }
     bool memory_trap = trap == EXC_PF || trap == EXC_GP || trap == EXC_SS;
     if (site->kind == SITE_ACCESS && (trap < 0 || (memory_trap && !site->folded))) {
         cache->slow_access++;
         if (fill_access(vcpu, site, linear))
-            return sync_in(vcpu, (uint64_t)(uintptr_t)(cache->rx + site->retry));
+            return resume(vcpu, site->retry, site->retry_held);
     }
     if (!step(vcpu))
         return 0;
@@ -415,6 +494,8 @@ enum run_exit bt_loop(struct vcpu *vcpu)
     struct bt *bt = bt_of(vcpu);
     for (;;) {
         if (!vcpu->run || vcpu->halted || events_due(vcpu)) {
+            if (vcpu->cpl == 3 && vcpu->shadow->current_user)
+                consider_window(vcpu);
             enum run_exit exit = events_handle(vcpu);
             if (exit != RUN_CONTINUE)
                 return exit;

@@ -27,6 +27,7 @@ struct mode_key {
     uint32_t cpl0 : 1;                   /* CLI, STI, SWAPGS, PUSHF need no check (outside virtual-8086 mode) */
     uint32_t sp_aligned : 1;             /* RSP is a multiple of stack_size at entry, and at every direct way out */
     uint32_t rdtsc : 1;                  /* CPL 0, or CR4.TSD clear */
+    uint32_t window : 1;                 /* accesses go through the view's window (softmmu/window.h) */
 };
 
 /* One entry, straight-line guest code, and its host code. */
@@ -52,6 +53,16 @@ enum site_kind {
     SITE_HELPER, /* insn_execute() on the instruction at `insn` */
 };
 
+/* The effective address of an access, as registers at its instruction's beginning give it: for host faults, which do
+ * not tell the linear address. */
+struct site_address {
+    int64_t disp;
+    uint8_t base, index; /* guest registers or REG_NONE */
+    uint8_t scale, segment;
+    uint8_t size;  /* of the address: 4 or 8 */
+    bool add_base; /* the segment's base is added */
+};
+
 /* A place in host code that may enter the slow path or trap, and the guest instruction it belongs to: the unwind
  * record. */
 struct site {
@@ -65,8 +76,11 @@ struct site {
     uint8_t length; /* of the guest instruction */
     uint8_t kind;
     uint8_t size, access; /* enum access */
+    bool window;          /* SITE_ACCESS through a window: it has no stub, `address` tells where */
     bool folded; /* t holds the host address when the instruction runs: a trap cannot tell the linear address */
     bool leave;  /* the rest of the block relies on what did not hold: go on in another block */
+    uint8_t retry_held, next_held; /* guest register whose window delta rcx holds there, or REG_NONE */
+    struct site_address address;
 };
 
 /* A direct branch out of a block; links to other blocks by patching. */
@@ -100,7 +114,7 @@ struct tcache {
     uint64_t page_count;
     /* counters, reported by -d jit */
     uint64_t translated, guest_bytes, flushes, dropped, links, lookups, slow_access, interp_steps, helper_calls,
-        jump_misses;
+        jump_misses, window_faults;
 };
 
 int tcache_create(struct tcache *cache, uint64_t bytes, uint64_t arena_size, struct error *err);

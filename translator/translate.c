@@ -73,7 +73,7 @@ static void emit_instruction(struct translation_job *job)
     } else if (rule->function == exec_lea) {
         emit_lea(job);
     } else if (rule->function == exec_hint) {
-        return; /* no effect that a guest can see */
+        job->held_next = job->held; /* no effect that a guest can see */
     } else if (!emit_flow(job) && !emit_system(job) && !emit_string(job)) {
         uint32_t site = job->bt->cache.site_count;
         emit_helper(job);
@@ -82,12 +82,86 @@ static void emit_instruction(struct translation_job *job)
     }
 }
 
-/* Sites of the current instruction learn where the next one begins. */
-static void close_instruction(struct translation_job *job)
+/* Sites of the current instruction learn where the next one begins, and what rcx holds at both ends. */
+static void close_instruction(struct translation_job *job, uint8_t held_before)
 {
     struct tcache *cache = &job->bt->cache;
-    for (uint32_t i = job->first_site; i < cache->site_count; i++)
+    for (uint32_t i = job->first_site; i < cache->site_count; i++) {
         cache->sites[i].next = code_offset(job, job->e.at);
+        cache->sites[i].retry_held = held_before;
+        cache->sites[i].next_held = job->held;
+    }
+}
+
+/* ---- what is known between instructions ---- */
+
+enum { SMALL_STEP = 1 << 24 }; /* BLOCK_INSTRUCTIONS of them stay within a window's guard zones */
+
+/* Does the instruction change `reg` by a small constant only? */
+static bool small_step(const struct insn *insn, unsigned reg)
+{
+    if (insn->map != 0 || insn->encoding != ENCODING_LEGACY || insn->operand_size != 8)
+        return false;
+    unsigned extension = insn->modrm >> 3 & 7;
+    switch (insn->opcode) {
+    case 0x50 ... 0x57: /* PUSH, POP of another register */
+    case 0x68:
+    case 0x6a:
+        return reg == REG_RSP;
+    case 0x58 ... 0x5f:
+        return reg == REG_RSP && insn->reg != REG_RSP;
+    case 0x81:
+    case 0x83: /* ADD, SUB */
+        return !insn->mem.present && insn->rm == reg && (extension == 0 || extension == 5) && insn->imm < SMALL_STEP &&
+               insn->imm > -SMALL_STEP;
+    case 0x8d:
+        return insn->mem.base == reg && insn->mem.index == REG_NONE && insn->address_size == 8 &&
+               insn->mem.disp < SMALL_STEP && insn->mem.disp > -SMALL_STEP;
+    case 0xff: /* INC, DEC */
+        return !insn->mem.present && insn->rm == reg && extension < 2;
+    default:
+        return false;
+    }
+}
+
+/* Does it write its general register as 32 bits, which zeroes the upper half? Only forms that are worth knowing. */
+static bool zero_extends(const struct insn *insn)
+{
+    if (insn->encoding != ENCODING_LEGACY || insn->operand_size != 4 || insn->rex & 8)
+        return false;
+    if (insn->map == 1) /* CMOVcc, IMUL, MOVZX, MOVSX */
+        return (insn->opcode & 0xf0) == 0x40 || insn->opcode == 0xaf || insn->opcode == 0xb6 || insn->opcode == 0xb7 ||
+               insn->opcode == 0xbe || insn->opcode == 0xbf;
+    if (insn->map != 0)
+        return false;
+    switch (insn->opcode) {
+    case 0xb8 ... 0xbf:
+    case 0x69:
+    case 0x6b:
+    case 0x81:
+    case 0x83:
+    case 0x89:
+    case 0x8b:
+    case 0x8d:
+    case 0xc1:
+    case 0xd1:
+    case 0xd3:
+        return true;
+    default: /* ADD, OR, ADC, SBB, AND, SUB, XOR of registers */
+        return insn->opcode < 0x38 && ((insn->opcode & 7) == 1 || (insn->opcode & 7) == 3);
+    }
+}
+
+static void note_results(struct translation_job *job)
+{
+    const struct insn *insn = &job->insn;
+    uint8_t held = job->held_next;
+    if (held != REG_NONE && insn->gpr_written >> held & 1 && !small_step(insn, held))
+        held = REG_NONE;
+    job->held = held;
+    job->below_4g &= (uint16_t)~insn->gpr_written;
+    if (zero_extends(insn))
+        job->below_4g |= insn->gpr_written;
 }
 
 static void log_block(const struct translation_job *job, const uint8_t *guest)
@@ -107,8 +181,11 @@ static void add_instruction(struct translation_job *job)
     job->lin = tb->lin + tb->guest_size;
     job->begin = job->e.at;
     job->first_site = job->bt->cache.site_count;
+    uint8_t held_before = job->held;
+    job->held_next = REG_NONE;
     emit_instruction(job);
-    close_instruction(job);
+    note_results(job);
+    close_instruction(job, held_before);
     tb->guest_size = (uint16_t)(tb->guest_size + job->insn.length);
     tb->instructions++;
 }
@@ -144,7 +221,7 @@ static bool emit_straddling(struct translation_job *job, const uint8_t *bytes, u
     job->begin = job->e.at;
     job->first_site = job->bt->cache.site_count;
     emit_page_guard(job, (job->tb->lin | GUEST_PAGE_OFFSET) + 1, job->tb->page[1]);
-    close_instruction(job);
+    close_instruction(job, REG_NONE);
     uint32_t guard = job->bt->cache.site_count - 1;
     add_instruction(job);
     job->bt->cache.sites[guard].next = code_offset(job, job->e.at);
@@ -197,6 +274,8 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->tb = tb;
     __builtin_memcpy(&job->mode, &mode, sizeof(mode));
     job->sp_aligned = job->mode.sp_aligned;
+    job->held = REG_NONE;
+    job->below_4g = 0;
     job->ended = false;
     job->stub_count = job->near_first = 0;
     if (!emit_block(job, vcpu->space->arena + page)) {

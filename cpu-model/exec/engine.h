@@ -17,7 +17,13 @@ enum run_exit {
 };
 
 /* Things a host may lack, for engines to be told to do without (tests, comparisons). */
-enum { HOST_BMI2 = 1 << 0, HOST_FAST_PEXT = 1 << 1, HOST_FSGSBASE = 1 << 2 };
+enum {
+    HOST_BMI2 = 1 << 0,
+    HOST_FAST_PEXT = 1 << 1,
+    HOST_FSGSBASE = 1 << 2,
+    HOST_WINDOWS = 1 << 3,  /* softmmu/window.h: shared memory and address space for them */
+    HOST_PATIENCE = 1 << 4, /* without it windows open at once and stay, whatever they cost: for tests */
+};
 
 struct engine_config {
     uint64_t cache_bytes;  /* size of the translation cache; 0: the default */

@@ -25,7 +25,8 @@ static uint8_t *put_modrm(uint8_t *out, const struct form *form, const struct ho
     unsigned mod = disp0 ? 0 : disp8 ? 0x40 : 0x80;
     *out++ = (uint8_t)(mod | reg | (sib ? 4 : host->base & 7u));
     if (sib)
-        *out++ = (uint8_t)((host->index == REG_NONE ? 4u : host->index & 7u) << 3 | (host->base & 7u));
+        *out++ = (uint8_t)((unsigned)host->shift << 6 | (host->index == REG_NONE ? 4u : host->index & 7u) << 3 |
+                           (host->base & 7u));
     if (!disp0) {
         uint32_t disp = (uint32_t)host->disp;
         for (int i = 0; i < (disp8 ? 1 : 4); i++, disp >>= 8)

@@ -15,7 +15,8 @@ enum { REENCODE_MAX = 24 };
 /* The host's side of the instruction's operands; only those that the instruction has are looked at. */
 struct host_operands {
     uint8_t reg, rm, vvvv; /* host registers for the fields that name general registers (not for AH..BH: those stay) */
-    uint8_t base, index;   /* memory operand: [base + index + disp]; index REG_NONE: absent */
+    uint8_t base, index;   /* memory operand: [base + (index << shift) + disp]; index REG_NONE: absent */
+    uint8_t shift;
     int32_t disp;
 };
 

@@ -15,5 +15,6 @@
 #define VCPU_JUMP_FUNCTION 200
 #define VCPU_SELF          208
 #define VCPU_EVENTS        216
+#define VCPU_RESUME_RCX    248
 
 #endif

@@ -128,7 +128,11 @@ static int parse_without(const char *names, unsigned *mask)
     static const struct {
         const char *name;
         unsigned bit;
-    } features[] = {{"bmi2", HOST_BMI2}, {"pext", HOST_FAST_PEXT}, {"fsgsbase", HOST_FSGSBASE}};
+    } features[] = {{"bmi2", HOST_BMI2},
+                    {"pext", HOST_FAST_PEXT},
+                    {"fsgsbase", HOST_FSGSBASE},
+                    {"windows", HOST_WINDOWS},
+                    {"patience", HOST_PATIENCE}};
     while (*names) {
         size_t length = strcspn(names, "+");
         unsigned bit = 0;
@@ -164,7 +168,8 @@ static int set_accel(struct machine_options *o, const char *value, struct error 
     while (*rest) {
         if (take_pair(&rest, "without", size, sizeof(size))) {
             if (parse_without(size, &o->host_without))
-                return INVALID("-accel %s: without= takes bmi2, pext and fsgsbase, joined by '+'", value);
+                return INVALID("-accel %s: without= takes bmi2, pext, fsgsbase, windows and patience, joined by '+'",
+                               value);
             continue;
         }
         if (!take_pair(&rest, "tb-size", size, sizeof(size)))
