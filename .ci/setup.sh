@@ -22,7 +22,7 @@ install_packages() {
 }
 
 # What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables.
-BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev acpica-tools"
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler.

@@ -14,13 +14,17 @@ static void one_line(const cs_insn *insn, char *text, size_t size)
              insn->op_str);
 }
 
+static cs_mode mode_of(unsigned code_size)
+{
+    return code_size == 8 ? CS_MODE_64 : code_size == 4 ? CS_MODE_32 : CS_MODE_16;
+}
+
 void disassemble(const uint8_t *bytes, size_t size, uint64_t address, unsigned code_size, const char *heading)
 {
     csh handle;
     cs_insn *insn;
     char text[256];
-    cs_mode mode = code_size == 8 ? CS_MODE_64 : code_size == 4 ? CS_MODE_32 : CS_MODE_16;
-    if (cs_open(CS_ARCH_X86, mode, &handle) != CS_ERR_OK)
+    if (cs_open(CS_ARCH_X86, mode_of(code_size), &handle) != CS_ERR_OK)
         return;
     insn = cs_malloc(handle);
     log_write("%s %016llx, %zu bytes", heading, (unsigned long long)address, size);
@@ -35,4 +39,23 @@ void disassemble(const uint8_t *bytes, size_t size, uint64_t address, unsigned c
     }
     cs_free(insn, 1);
     cs_close(&handle);
+}
+
+unsigned disassemble_one(const uint8_t *bytes, size_t size, uint64_t address, unsigned code_size, char *text,
+                         size_t text_size)
+{
+    csh handle;
+    unsigned length = 0;
+
+    snprintf(text, text_size, "(bad)");
+    if (cs_open(CS_ARCH_X86, mode_of(code_size), &handle) != CS_ERR_OK)
+        return 0;
+    cs_insn *insn = cs_malloc(handle);
+    if (cs_disasm_iter(handle, &bytes, &size, &address, insn)) {
+        length = insn->size;
+        snprintf(text, text_size, "%s%s%s", insn->mnemonic, insn->op_str[0] ? " " : "", insn->op_str);
+    }
+    cs_free(insn, 1);
+    cs_close(&handle);
+    return length;
 }

@@ -8,4 +8,8 @@
  * under a heading. */
 void disassemble(const uint8_t *bytes, size_t size, uint64_t address, unsigned code_size, const char *heading);
 
+/* One instruction as text, without its bytes. Returns its length; 0: it is none (text says so). */
+unsigned disassemble_one(const uint8_t *bytes, size_t size, uint64_t address, unsigned code_size, char *text,
+                         size_t text_size);
+
 #endif

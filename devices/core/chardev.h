@@ -16,10 +16,15 @@ struct chardev {
     /* Front end's half (set by the chip): how many bytes it can take now, and taking them. Null: nobody listens. */
     size_t (*can_receive)(void *device);
     void (*receive)(void *device, const uint8_t *bytes, size_t count);
+    /* Somebody came to the other end, or went. Null: that is all the same to the front end. */
+    void (*connected)(void *device, bool connected);
     void *device;
 
     /* Front end calls it when it can take bytes again; the back end then looks for input. May be null. */
     void (*ready)(struct chardev *chardev);
+
+    /* How many bytes sent are still waiting for a slow reader. Null: none ever are. */
+    size_t (*backlog)(const struct chardev *chardev);
 };
 
 static inline void chardev_send(struct chardev *chardev, const uint8_t *bytes, size_t count)

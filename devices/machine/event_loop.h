@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-enum { EVENT_LOOP_MAX_SOURCES = 16 };
+enum { EVENT_LOOP_MAX_SOURCES = 64 };
 
 #define EVENT_LOOP_NEVER UINT64_MAX
 

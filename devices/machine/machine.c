@@ -102,86 +102,55 @@ static void on_a20(void *context, bool open)
     machine_kick(m, EVENT_FLUSH);
 }
 
-void machine_quit_locked(struct machine *m, int status)
-{
-    if (m->exiting)
-        return;
-    m->exiting = true;
-    m->status = status;
-    pthread_cond_broadcast(&m->changed);
-    machine_kick(m, EVENT_STOP);
-    event_loop_wake(&m->loop);
-}
-
-void machine_pause_locked(struct machine *m)
-{
-    if (m->paused)
-        return;
-    m->paused = true;
-    machine_kick(m, EVENT_STOP);
-}
-
-void machine_guest_reset_locked(struct machine *m)
-{
-    if (m->options.no_reboot) {
-        machine_quit_locked(m, 0);
-        return;
-    }
-    m->reset_wanted = true;
-    machine_kick(m, EVENT_RESET);
-}
-
 static void on_reset(void *context)
 {
-    machine_guest_reset_locked(context);
+    machine_reset_locked(context, CAUSE_GUEST_RESET);
 }
 
 static void on_power_off(void *context)
 {
     struct machine *m = context;
-    if (m->options.no_shutdown)
-        machine_pause_locked(m);
-    else
-        machine_quit_locked(m, 0);
+    if (m->options.no_shutdown) {
+        machine_event_locked(m, MACHINE_EVENT_SHUTDOWN, CAUSE_GUEST_SHUTDOWN);
+        machine_pause_locked(m, MACHINE_SHUTDOWN);
+    } else {
+        machine_quit_locked(m, 0, CAUSE_GUEST_SHUTDOWN);
+    }
 }
 
 static void on_exit_status(void *context, int status)
 {
-    machine_quit_locked(context, status);
+    machine_quit_locked(context, status, CAUSE_GUEST_SHUTDOWN);
 }
 
 /* --- control keys and signals ------------------------------------------------------------------------------------- */
 
-static void on_key(void *context, char key)
+static void on_key(void *context, struct stream *stream, char key)
 {
     static const char help[] = "\r\n"
                                "Ctrl-a x       end the machine\r\n"
                                "Ctrl-a b       send a break on the serial line\r\n"
+                               "Ctrl-a c       switch between the serial line and the monitor\r\n"
                                "Ctrl-a h       this help\r\n"
                                "Ctrl-a Ctrl-a  send Ctrl-a\r\n";
-    static const char no_monitor[] = "\r\nring3: there is no monitor yet (Ctrl-a h lists the keys)\r\n";
     struct machine *m = context;
-    const char *text = NULL;
 
     switch (key) {
     case 'x':
-        machine_quit_locked(m, 0);
+        machine_quit_locked(m, 0, CAUSE_HOST_UI);
         break;
     case 'b':
         if (m->pc.config.serial_present[0])
             ns16550_receive_break(&m->pc.serial[0]);
         break;
     case 'c':
-        text = no_monitor;
+        stream_switch(stream);
         break;
     case 'h':
     case '?':
-        text = help;
+        chardev_send(&stream->chardev, (const uint8_t *)help, strlen(help));
         break;
     }
-    for (unsigned i = 0; text && i < MACHINE_SERIALS; i++)
-        if (m->serial[i] && m->serial[i]->keys)
-            chardev_send(&m->serial[i]->chardev, (const uint8_t *)text, strlen(text));
 }
 
 static void on_signal(void *context, short events)
@@ -194,7 +163,7 @@ static void on_signal(void *context, short events)
         if (number == SIGNALS_CONTINUED)
             terminal_continued();
         else
-            machine_quit_locked(m, 128 + number);
+            machine_quit_locked(m, 128 + number, CAUSE_HOST_SIGNAL);
     }
 }
 
@@ -210,17 +179,16 @@ static int watch_signals(struct machine *m, struct error *err)
 
 /* --- creation ----------------------------------------------------------------------------------------------------- */
 
-static int create_stream(struct machine *m, struct stream **stream, const char *option, const char *where,
-                         struct error *err)
+int machine_create_stream(struct machine *m, struct stream **stream, const char *option, const char *where,
+                          const struct stream_config *config, struct error *err)
 {
-    const struct stream_config config = {.loop = &m->loop, .clock = &m->clock, .context = m, .key = on_key};
     char notice[160];
 
     bool standard = !strcmp(where, "stdio") || !strcmp(where, "mon:stdio");
     if (standard && m->uses_terminal)
         return error_set(err, -EBUSY, "%s %s: standard input and output are used already; choose another place", option,
                          where);
-    int r = stream_create(stream, option, where, &config, notice, sizeof(notice), err);
+    int r = stream_create(stream, option, where, config, notice, sizeof(notice), err);
     if (r)
         return r;
     if (standard) {
@@ -232,6 +200,14 @@ static int create_stream(struct machine *m, struct stream **stream, const char *
         snprintf(m->notices + used, sizeof(m->notices) - used, "ring3: %s (%s)\n", notice, option);
     }
     return 0;
+}
+
+static int create_stream(struct machine *m, struct stream **stream, const char *option, const char *where,
+                         struct error *err)
+{
+    const struct stream_config config = {
+        .loop = &m->loop, .clock = &m->clock, .output_max = STREAM_OUTPUT_MAX, .context = m, .key = on_key};
+    return machine_create_stream(m, stream, option, where, &config, err);
 }
 
 static int create_streams(struct machine *m, struct pc_config *config, struct error *err)
@@ -268,6 +244,7 @@ static int create_parts(struct machine *m, struct error *err)
     vclock_init(&m->clock, host_ns, NULL);
     m->clock.deadline_moved = on_deadline_moved;
     m->clock.deadline_context = m;
+    keyboard_queue_init(&m->keyboard, &m->ui, &m->clock);
     bus_init(&m->io, "I/O ports");
     bus_init(&m->mmio, "memory-mapped I/O");
     r = space_init(&m->space, o->ram_bytes, err);
@@ -295,7 +272,11 @@ static int create_parts(struct machine *m, struct error *err)
         .exit = on_exit_status,
         .tsc_now = on_tsc_now,
     };
-    r = create_streams(m, &config, err);
+    r = machine_create_monitors(m, err); /* first: "-monitor stdio" leaves no terminal to the serial port */
+    if (!r)
+        r = create_streams(m, &config, err);
+    if (!r)
+        r = machine_create_key_monitors(m, err);
     if (!r && m->uses_terminal)
         terminal_guard(); /* before the engine's handlers */
     if (!r)
@@ -345,6 +326,7 @@ struct machine *machine_create(const struct machine_options *options, struct err
     }
     m->options = *options;
     m->signals.fd = -1;
+    m->vcpu_parked = true; /* there is no thread yet */
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->changed, NULL);
     pthread_mutex_lock(&m->lock);
@@ -364,6 +346,7 @@ void machine_destroy(struct machine *m)
         return;
     if (m->pc_created)
         pc_destroy(&m->pc);
+    machine_destroy_monitors(m);
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)
         stream_destroy(m->serial[i]);
     stream_destroy(m->debugcon);
@@ -383,46 +366,38 @@ void machine_destroy(struct machine *m)
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
-static void resume_time_locked(struct machine *m)
-{
-    m->vcpu->tsc_offset = m->paused_tsc - __builtin_ia32_rdtsc();
-    vclock_continue(&m->clock);
-    event_loop_set_timer(&m->loop, machine_next_deadline(m));
-}
-
-static void stop_time_locked(struct machine *m)
-{
-    vclock_stop(&m->clock);
-    m->paused_tsc = vcpu_tsc(m->vcpu);
-}
-
 /* The loop proper. Time stands still exactly while the machine is paused. */
 static void loop_locked(struct machine *m)
 {
     while (!m->exiting) {
-        if (m->paused && m->vcpu_parked && !m->clock.stopped) {
-            stop_time_locked(m);
-            for (unsigned i = 0; i < MACHINE_SERIALS; i++)
-                stream_drain(m->serial[i], 0);
-            stream_drain(m->debugcon, 0);
-        }
+        machine_paused_locked(m);
+        machine_serve_power_button_locked(m);
         uint64_t deadline = machine_next_deadline(m);
         event_loop_set_timer(&m->loop, left_to_sleeper(m, deadline) ? EVENT_LOOP_NEVER : deadline);
         event_loop_wait(&m->loop, &m->lock);
         vclock_run(&m->clock);
+        machine_serve_monitors_locked(m);
     }
+}
+
+void machine_drain_streams_locked(struct machine *m, int patience_ms)
+{
+    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
+        stream_drain(m->serial[i], patience_ms);
+    for (unsigned i = 0; i < MACHINE_MONITORS; i++)
+        stream_drain(m->monitor_stream[i], patience_ms);
+    stream_drain(m->debugcon, patience_ms);
 }
 
 static void end_locked(struct machine *m)
 {
     char text[2048];
 
+    machine_event_locked(m, MACHINE_EVENT_SHUTDOWN, m->exit_cause);
     pthread_mutex_unlock(&m->lock);
     machine_join_vcpu(m);
     pthread_mutex_lock(&m->lock);
-    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
-        stream_drain(m->serial[i], DRAIN_MS);
-    stream_drain(m->debugcon, DRAIN_MS);
+    machine_drain_streams_locked(m, DRAIN_MS);
     terminal_leave();
     if (log_mask & LOG_JIT) {
         m->engine->report(m->vcpu, text, sizeof(text));
@@ -438,6 +413,7 @@ int machine_run(struct machine *m)
     if (m->notices[0])
         fputs(m->notices, stderr);
     m->paused = m->options.start_stopped;
+    m->state = m->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
     int r = watch_signals(m, &err);
     if (!r)
         r = machine_start_vcpu(m, &err);
@@ -449,55 +425,12 @@ int machine_run(struct machine *m)
     if (m->uses_terminal)
         terminal_enter(m->terminal_keys);
     m->vcpu->tsc_offset = 0 - __builtin_ia32_rdtsc(); /* the guest's TSC starts at 0, now */
+    machine_start_monitors_locked(m);
     loop_locked(m);
     end_locked(m);
     int status = m->status;
     pthread_mutex_unlock(&m->lock);
     return status;
-}
-
-void machine_quit(struct machine *m, int status)
-{
-    pthread_mutex_lock(&m->lock);
-    machine_quit_locked(m, status);
-    pthread_mutex_unlock(&m->lock);
-}
-
-void machine_pause(struct machine *m)
-{
-    pthread_mutex_lock(&m->lock);
-    machine_pause_locked(m);
-    while (!m->vcpu_parked && !m->exiting)
-        pthread_cond_wait(&m->changed, &m->lock);
-    event_loop_wake(&m->loop); /* it stops the clock */
-    pthread_mutex_unlock(&m->lock);
-}
-
-void machine_continue(struct machine *m)
-{
-    pthread_mutex_lock(&m->lock);
-    if (m->paused) {
-        if (m->clock.stopped)
-            resume_time_locked(m);
-        m->paused = false;
-        pthread_cond_broadcast(&m->changed);
-    }
-    pthread_mutex_unlock(&m->lock);
-}
-
-void machine_reset(struct machine *m)
-{
-    pthread_mutex_lock(&m->lock);
-    m->reset_wanted = true;
-    machine_kick(m, EVENT_RESET);
-    pthread_mutex_unlock(&m->lock);
-}
-
-void machine_power_button(struct machine *m)
-{
-    pthread_mutex_lock(&m->lock);
-    acpi_pm_press_power_button(&m->pc.pm);
-    pthread_mutex_unlock(&m->lock);
 }
 
 void machine_serial_input(struct machine *m, unsigned port, uint8_t byte)

@@ -12,6 +12,19 @@
 
 struct machine;
 
+/* X(symbol, QEMU's name for it). Running, or why not. */
+#define MACHINE_STATES(X)                                                                                              \
+    X(MACHINE_PRELAUNCH, "prelaunch") /* not started yet, or reset while it stood still */                             \
+    X(MACHINE_RUNNING, "running")                                                                                      \
+    X(MACHINE_PAUSED, "paused")                                                                                        \
+    X(MACHINE_SHUTDOWN, "shutdown") /* the guest powered off under -no-shutdown; only a reset leads on */
+
+enum machine_state {
+#define X(symbol, name) symbol,
+    MACHINE_STATES(X)
+#undef X
+};
+
 /* Builds the machine and loads its kernel. The options' strings must outlive it. Null with a message on failure. */
 struct machine *machine_create(const struct machine_options *options, struct error *err);
 void machine_destroy(struct machine *machine);
@@ -27,9 +40,12 @@ int machine_run(struct machine *machine);
 /* Ends machine_run() with this status. */
 void machine_quit(struct machine *machine, int status);
 
-/* Stops the processor and virtual time at an instruction boundary, and lets them go on. */
+/* Stops the processor and virtual time at an instruction boundary, and lets them go on (which a machine that the guest
+ * has powered off does not). */
 void machine_pause(struct machine *machine);
 void machine_continue(struct machine *machine);
+enum machine_state machine_state(struct machine *machine);
+const char *machine_state_name(enum machine_state state);
 
 /* As the front panel's buttons. */
 void machine_reset(struct machine *machine);

@@ -274,12 +274,25 @@ static int set_display(struct machine_options *o, const char *value, struct erro
     return 0;
 }
 
+static int add_monitor(struct machine_options *o, const char *option, const char *where, bool qmp, struct error *err)
+{
+    if (!strcmp(where, "none"))
+        return 0;
+    if (o->monitors == MACHINE_MONITORS)
+        return INVALID("%s %s: the machine has at most %d monitors; drop one", option, where, MACHINE_MONITORS);
+    o->monitor[o->monitors].where = where;
+    o->monitor[o->monitors++].qmp = qmp;
+    return 0;
+}
+
 static int set_monitor(struct machine_options *o, const char *value, struct error *err)
 {
-    (void)o;
-    if (strcmp(value, "none"))
-        return INVALID("-monitor %s: there is no monitor yet; use -monitor none", value);
-    return 0;
+    return add_monitor(o, "-monitor", value, false, err);
+}
+
+static int set_qmp(struct machine_options *o, const char *value, struct error *err)
+{
+    return add_monitor(o, "-qmp", value, true, err);
 }
 
 struct option {
@@ -306,7 +319,8 @@ static const struct option table[] = {
     {"device", "DEVICE", set_device, "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04"},
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
     {"display", "none", set_display, "no window"},
-    {"monitor", "none", set_monitor, "no monitor"},
+    {"monitor", "WHERE", set_monitor, "monitor for people: stdio, none, pty, unix:PATH,server=on,wait=off"},
+    {"qmp", "WHERE", set_qmp, "monitor for programs (JSON): stdio, unix:PATH,server=on,wait=off"},
     {"name", "TEXT", set_name, "a name for this machine"},
     {"no-reboot", NULL, set_no_reboot, "end instead of resetting; a triple fault ends with a report and status 1"},
     {"no-shutdown", NULL, set_no_shutdown, "stop instead of ending when the guest powers off"},

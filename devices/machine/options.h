@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { MACHINE_SERIALS = 2 };
+enum { MACHINE_SERIALS = 2, MACHINE_MONITORS = 4 };
 
 /* What the command line asks for. */
 enum options_action {
@@ -37,6 +37,11 @@ struct machine_options {
     const char *serial[MACHINE_SERIALS]; /* null: the default */
     unsigned serials;
     const char *debugcon;
+    struct {
+        const char *where;
+        bool qmp;
+    } monitor[MACHINE_MONITORS]; /* -monitor and -qmp in order */
+    unsigned monitors;
     bool nographic;
     bool headless; /* -display none */
     bool no_reboot, no_shutdown;

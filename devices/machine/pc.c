@@ -22,6 +22,9 @@ enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9, IRQ_MOUSE = 12
 static void set_isa_irq(void *sink, unsigned irq, bool level)
 {
     struct pc *pc = sink;
+    uint16_t bit = (uint16_t)(1 << irq);
+    pc->isa_count[irq] += level && !(pc->isa_levels & bit);
+    pc->isa_levels = (uint16_t)(level ? pc->isa_levels | bit : pc->isa_levels & ~bit);
     irq_set(&pc->isa[irq], level);
     ioapic_set_pin(&pc->ioapic, irq == IRQ_TIMER ? 2 : irq, level);
 }

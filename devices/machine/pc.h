@@ -65,7 +65,9 @@ struct pc {
     /* The board's own logic */
     struct irq_line isa[PC_ISA_IRQS]; /* the 8259s' inputs */
     bool a20_keyboard, a20_port92;
-    uint8_t post_code; /* port 80h */
+    uint16_t isa_levels;             /* of the lines, to count */
+    uint64_t isa_count[PC_ISA_IRQS]; /* their rising edges, for the monitor */
+    uint8_t post_code;               /* port 80h */
 
     struct {
         const struct device_class *class;

@@ -42,10 +42,21 @@ static ssize_t write_some(struct stream *s)
         if (count > SMALL_WRITE)
             count = SMALL_WRITE;
     }
-    ssize_t n = write(s->output.fd, s->out, count);
+    ssize_t n = write(s->output.fd, s->out + s->out_first, count);
     if (n >= 0)
         return n;
     return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+/* Nothing waits any more: the room for an unusual lot is given back. */
+static void release_output(struct stream *s)
+{
+    s->out_first = 0;
+    if (s->out_capacity <= STREAM_OUTPUT_MAX)
+        return;
+    free(s->out);
+    s->out = NULL;
+    s->out_capacity = 0;
 }
 
 static void flush(struct stream *s)
@@ -57,8 +68,10 @@ static void flush(struct stream *s)
         if (n <= 0)
             break;
         s->out_count -= (size_t)n;
-        memmove(s->out, s->out + n, s->out_count);
+        s->out_first += (size_t)n;
     }
+    if (!s->out_count)
+        release_output(s);
     short events = s->out_count ? POLLOUT : 0;
     if (events != s->output.events) {
         s->output.events = events;
@@ -71,20 +84,19 @@ static void on_flush_timer(void *device)
     flush(device);
 }
 
-static void on_writable(void *context, short events)
-{
-    (void)events;
-    flush(context);
-}
-
 static bool make_room(struct stream *s, size_t count)
 {
-    if (s->out_count + count <= s->out_capacity)
+    if (s->out_first + s->out_count + count <= s->out_capacity)
         return true;
+    if (s->out_first) {
+        memmove(s->out, s->out + s->out_first, s->out_count);
+        s->out_first = 0;
+        return make_room(s, count);
+    }
     size_t capacity = s->out_capacity ? s->out_capacity : FLUSH_AT_ONCE * 2;
     while (capacity < s->out_count + count)
         capacity *= 2;
-    uint8_t *out = capacity <= STREAM_OUTPUT_MAX ? realloc(s->out, capacity) : NULL;
+    uint8_t *out = capacity <= s->config.output_max ? realloc(s->out, capacity) : NULL;
     if (!out)
         return false;
     s->out = out;
@@ -92,24 +104,44 @@ static bool make_room(struct stream *s, size_t count)
     return true;
 }
 
-static void stream_send(struct chardev *chardev, const uint8_t *bytes, size_t count)
+static void collect(struct stream *s, const uint8_t *bytes, size_t count, bool at_once)
 {
-    struct stream *s = (struct stream *)chardev;
-
     if (s->output.fd < 0) /* no client */
         return;
     if (!make_room(s, count)) {
         s->dropped += count;
         return;
     }
-    memcpy(s->out + s->out_count, bytes, count);
+    memcpy(s->out + s->out_first + s->out_count, bytes, count);
     s->out_count += count;
     if (s->output.events)
         return; /* the loop waits for the descriptor */
-    if (s->out_count >= FLUSH_AT_ONCE)
+    if (at_once || s->out_count >= FLUSH_AT_ONCE)
         flush(s);
     else if (s->flush_timer.deadline == VCLOCK_NEVER)
         vtimer_arm(&s->flush_timer, vclock_now(s->config.clock) + flush_delay);
+}
+
+static void stream_send(struct chardev *chardev, const uint8_t *bytes, size_t count)
+{
+    struct stream *s = (struct stream *)chardev;
+    collect(s, bytes, count, !s->config.clock);
+}
+
+static struct stream *stream_of_second(const struct chardev *second)
+{
+    return (struct stream *)((uint8_t *)second - offsetof(struct stream, second));
+}
+
+/* Virtual time may stand still while a monitor is used. */
+static void second_send(struct chardev *second, const uint8_t *bytes, size_t count)
+{
+    collect(stream_of_second(second), bytes, count, true);
+}
+
+static size_t stream_backlog(const struct chardev *chardev)
+{
+    return ((const struct stream *)chardev)->out_count;
 }
 
 void stream_drain(struct stream *s, int patience_ms)
@@ -177,11 +209,34 @@ static void typed(struct stream *s, uint8_t byte)
         s->escaped = true;
     } else if (s->escaped && byte != STREAM_ESCAPE) {
         s->escaped = false;
-        s->config.key(s->config.context, (char)byte);
+        s->config.key(s->config.context, s, (char)byte);
     } else {
         s->escaped = false;
-        push(s, byte);
+        if (s->to_second)
+            s->second.receive(s->second.device, &byte, 1);
+        else
+            push(s, byte);
     }
+}
+
+void stream_switch(struct stream *s)
+{
+    if (!s->second.receive)
+        return;
+    s->to_second = !s->to_second;
+    if (s->second.connected)
+        s->second.connected(s->second.device, s->to_second);
+}
+
+static void tell_connected(struct stream *s, bool connected)
+{
+    if (s->chardev.connected)
+        s->chardev.connected(s->chardev.device, connected);
+}
+
+bool stream_connected(const struct stream *s)
+{
+    return s->output.fd >= 0;
 }
 
 static void close_source(struct stream *s, struct event_source *source)
@@ -193,15 +248,33 @@ static void close_source(struct stream *s, struct event_source *source)
     source->events = 0;
 }
 
-/* End of input. A socket's client may be followed by another. */
+/* The client of a socket went; another may follow. */
+static void client_gone(struct stream *s)
+{
+    close_source(s, &s->output);
+    s->out_count = s->in_count = 0;
+    release_output(s);
+    s->listener.events = POLLIN;
+    tell_connected(s, false);
+}
+
+/* End of input. A socket's client may still read what waits for it. */
 static void input_ended(struct stream *s)
 {
     close_source(s, &s->input);
-    if (s->listener.fd < 0)
-        return;
-    close_source(s, &s->output);
-    s->out_count = 0;
-    s->listener.events = POLLIN;
+    if (s->listener.fd >= 0 && !s->out_count)
+        client_gone(s);
+}
+
+static void on_writable(void *context, short events)
+{
+    struct stream *s = context;
+
+    if (events & (POLLERR | POLLHUP))
+        s->out_count = 0;
+    flush(s);
+    if (s->listener.fd >= 0 && s->input.fd < 0 && !s->out_count)
+        client_gone(s);
 }
 
 static void on_readable(void *context, short events)
@@ -299,10 +372,33 @@ static void on_client(void *context, short events)
         close(fd);
         if (output >= 0)
             close(output);
+        event_loop_remove(s->config.loop, &s->input);
+        event_loop_remove(s->config.loop, &s->output);
         s->input.fd = s->output.fd = -1;
         return;
     }
     s->listener.events = 0; /* one client at a time */
+    tell_connected(s, true);
+}
+
+/* QEMU's spellings, old and new, in any order. */
+static bool is_server_that_does_not_wait(const char *text)
+{
+    bool server = false, waits = true;
+    char word[16];
+
+    while (*text == ',') {
+        size_t length = strcspn(++text, ",");
+        snprintf(word, sizeof(word), "%.*s", (int)length, text);
+        if (!strcmp(word, "server") || !strcmp(word, "server=on"))
+            server = true;
+        else if (!strcmp(word, "nowait") || !strcmp(word, "wait=off"))
+            waits = false;
+        else
+            return false;
+        text += length;
+    }
+    return server && !waits;
 }
 
 static int open_unix(struct stream *s, const char *option, const char *text, struct error *err)
@@ -310,7 +406,7 @@ static int open_unix(struct stream *s, const char *option, const char *text, str
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strcspn(text, ",");
 
-    if (strcmp(text + length, ",server=on,wait=off") && strcmp(text + length, ",server,nowait"))
+    if (!is_server_that_does_not_wait(text + length))
         return error_set(err, -EINVAL,
                          "%s unix:%s: only a server that does not wait; write unix:PATH,server=on,wait=off", option,
                          text);
@@ -352,10 +448,14 @@ int stream_create(struct stream **stream, const char *option, const char *where,
     s->config = *config;
     s->chardev.send = stream_send;
     s->chardev.ready = stream_ready;
+    s->chardev.backlog = stream_backlog;
+    s->second.send = second_send;
     s->input.fd = s->output.fd = s->listener.fd = s->pty_slave = -1;
-    vtimer_init(&s->flush_timer, config->clock, on_flush_timer, s);
+    if (config->clock)
+        vtimer_init(&s->flush_timer, config->clock, on_flush_timer, s);
     if (!strcmp(where, "stdio") || !strcmp(where, "mon:stdio")) {
         s->keys = where[0] == 'm';
+        s->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
         r = open_standard(s, err);
     } else if (!strncmp(where, "file:", 5)) {
         r = open_file(s, option, where + 5, err);
@@ -380,7 +480,8 @@ void stream_destroy(struct stream *s)
 {
     if (!s)
         return;
-    vtimer_cancel(&s->flush_timer);
+    if (s->config.clock)
+        vtimer_cancel(&s->flush_timer);
     close_source(s, &s->input);
     close_source(s, &s->output);
     close_source(s, &s->listener);

@@ -3,8 +3,10 @@
  * pseudo-terminal, a UNIX socket that one client at a time may use, or nothing.
  *
  * Output is collected for a moment and written without ever blocking; what cannot be written yet waits in a buffer of
- * at most STREAM_OUTPUT_MAX bytes, and beyond that is dropped (and counted). Input is read only as fast as the front
- * end takes it.
+ * at most `output_max` bytes, and beyond that is dropped (and counted). Input is read only as fast as the front end
+ * takes it.
+ *
+ * A stream with control keys can have a second front end, the monitor: Ctrl-a c says which of the two is typed to.
  *
  * @locks all calls are made with the machine lock held.
  */
@@ -18,21 +20,28 @@
 
 enum {
     STREAM_INPUT_BYTES = 4096,
-    STREAM_OUTPUT_MAX = 1 << 20,
-    STREAM_ESCAPE = 1, /* Ctrl-a */
+    STREAM_OUTPUT_MAX = 1 << 20,          /* for a serial port */
+    STREAM_OUTPUT_MAX_MONITOR = 64 << 20, /* dumps are long */
+    STREAM_ESCAPE = 1,                    /* Ctrl-a */
 };
+
+struct stream;
 
 struct stream_config {
     struct event_loop *loop;
-    struct vclock *clock;
+    struct vclock *clock; /* for collecting output; null: it is written at once */
+    size_t output_max;
     void *context;
-    void (*key)(void *context, char key); /* after Ctrl-a, on mon:stdio: any key but Ctrl-a itself */
+    void (*key)(void *context, struct stream *stream, char key); /* after Ctrl-a, on mon:stdio: any key but Ctrl-a */
 };
 
 struct stream {
     struct chardev chardev; /* first */
+    struct chardev second;  /* the monitor's, with `keys`; it must take whatever comes */
+    bool to_second;         /* what is typed goes there */
     struct stream_config config;
     bool keys;         /* with control keys */
+    bool terminal;     /* somebody types and reads */
     bool escaped;      /* Ctrl-a was read */
     bool non_blocking; /* output.fd never blocks; otherwise it is asked before each small write */
     struct event_source input, output, listener; /* fd -1: none */
@@ -41,7 +50,7 @@ struct stream {
     uint8_t in[STREAM_INPUT_BYTES];
     unsigned in_first, in_count;
     uint8_t *out;
-    size_t out_count, out_capacity;
+    size_t out_first, out_count, out_capacity;
     uint64_t dropped;
     struct vtimer flush_timer;
 };
@@ -56,6 +65,12 @@ void stream_destroy(struct stream *stream);
 
 /* Writes out what waits; gives up after `patience_ms` without progress. */
 void stream_drain(struct stream *stream, int patience_ms);
+
+/* Whether somebody may be at the other end now. */
+bool stream_connected(const struct stream *stream);
+
+/* Ctrl-a c: the other front end is typed to from now on. Does nothing without a second one. */
+void stream_switch(struct stream *stream);
 
 /* Input as if it had been typed. */
 void stream_inject(struct stream *stream, uint8_t byte);

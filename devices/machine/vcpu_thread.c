@@ -180,34 +180,6 @@ static void sleep_until_event(struct machine *m)
     pthread_mutex_unlock(&m->lock);
 }
 
-/* --- between two instructions ------------------------------------------------------------------------------------- */
-
-static void serve_call_locked(struct machine *m)
-{
-    if (!m->boundary_call)
-        return;
-    m->boundary_call(m->boundary_context);
-    m->boundary_call = NULL;
-    pthread_cond_broadcast(&m->changed);
-}
-
-void machine_between_instructions_locked(struct machine *m, void (*function)(void *context), void *context)
-{
-    while (m->boundary_call) /* another thread's */
-        pthread_cond_wait(&m->changed, &m->lock);
-    m->boundary_call = function;
-    m->boundary_context = context;
-    while (m->boundary_call == function && m->boundary_context == context) {
-        /* It cannot leave any of these states without the lock. */
-        if (!m->thread_started || m->vcpu_parked || __atomic_load_n(&m->asleep, __ATOMIC_SEQ_CST)) {
-            serve_call_locked(m);
-            break;
-        }
-        machine_kick(m, EVENT_STOP);
-        pthread_cond_wait(&m->changed, &m->lock);
-    }
-}
-
 /* --- the thread --------------------------------------------------------------------------------------------------- */
 
 /* A triple fault: reset, or the end with a report. */
@@ -219,12 +191,13 @@ static void shut_down_locked(struct machine *m)
     log_line(LOG_RESET, "triple fault\n%s", dump);
     if (!m->options.no_reboot) {
         m->reset_wanted = true;
+        m->reset_cause = CAUSE_GUEST_RESET;
         return;
     }
     snprintf(m->report, sizeof(m->report),
              "triple fault: the guest could not deliver an exception, and -no-reboot is given; the CPU's state:\n%s",
              dump);
-    machine_quit_locked(m, 1);
+    machine_quit_locked(m, 1, CAUSE_GUEST_RESET);
 }
 
 static void reset_locked(struct machine *m)
@@ -232,10 +205,12 @@ static void reset_locked(struct machine *m)
     struct error err;
 
     m->reset_wanted = false;
-    if (!machine_boot_locked(m, &err))
+    if (!machine_boot_locked(m, &err)) {
+        machine_was_reset_locked(m);
         return;
+    }
     snprintf(m->report, sizeof(m->report), "the machine could not boot again: %s", err.text);
-    machine_quit_locked(m, 1);
+    machine_quit_locked(m, 1, CAUSE_HOST_ERROR);
 }
 
 static void *vcpu_thread(void *context)
@@ -248,14 +223,15 @@ static void *vcpu_thread(void *context)
     pthread_mutex_lock(&m->lock);
     if (r) {
         snprintf(m->report, sizeof(m->report), "%s", err.text);
-        machine_quit_locked(m, 1);
+        machine_quit_locked(m, 1, CAUSE_HOST_ERROR);
     }
+    m->vcpu_parked = false;
     while (!m->exiting) {
         __atomic_and_fetch(&m->vcpu->events, ~(uint32_t)(EVENT_STOP | EVENT_RESET), __ATOMIC_SEQ_CST);
-        serve_call_locked(m);
-        if (m->paused) {
+        if (m->holds || (m->paused && !m->reset_wanted)) {
             m->vcpu_parked = true;
             pthread_cond_broadcast(&m->changed);
+            event_loop_wake(&m->loop); /* the loop stops time */
             pthread_cond_wait(&m->changed, &m->lock);
             m->vcpu_parked = false;
             continue;
@@ -272,7 +248,6 @@ static void *vcpu_thread(void *context)
         if (exit == RUN_SHUTDOWN)
             shut_down_locked(m);
     }
-    serve_call_locked(m);
     m->vcpu_parked = true;
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);

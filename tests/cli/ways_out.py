@@ -37,7 +37,7 @@ for engine in ("bt", "interp"):
     process.stdin.write(b"\x01x")
     check(process.wait(30) == 0, "Ctrl-a x")
     result = boot(HANG, stdin=b"\x01h\x01c\x01x")
-    check(b"Ctrl-a x" in result.stdout and b"no monitor" in result.stdout, f"help: {result}")
+    check(b"Ctrl-a x" in result.stdout and b"monitor - type" in result.stdout, f"help: {result}")
     expect("no keys without mon:", boot(ECHO_ONE + POWER_OFF, "-serial", "stdio", stdin=b"\x01x"), 0, b"\x01x")
 
     path = os.path.join(FOLDER.name, "serial")

@@ -47,6 +47,7 @@ THIRD_PARTY = {
     r"capstone(\.h|/.*)": [r"cpu-model/exec/disassemble\.c", r"translator/disassemble\.c"],
     r"ffi\.h": [r"translator/hook_bridge\.c"],
     r"SDL.*": [r"frontend-sdl/.*"],
+    r"jansson\.h": [r"devices/machine/qmp(_.*)?\.[ch]"],
     r"criterion/.*": [],
 }
 

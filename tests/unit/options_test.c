@@ -150,12 +150,22 @@ Test(options, serial_ports_are_two)
     REFUSED("-serial", "null", "-serial", "null", "-serial", "null");
 }
 
+Test(options, monitors)
+{
+    cr_assert_eq(BOOT("-monitor", "none", "-qmp", "stdio", "-monitor", "unix:p,server=on,wait=off"), 0);
+    cr_assert_eq(options.monitors, 2);
+    cr_assert(options.monitor[0].qmp);
+    cr_assert_str_eq(options.monitor[0].where, "stdio");
+    cr_assert_not(options.monitor[1].qmp);
+    REFUSED("-qmp", "a", "-qmp", "b", "-qmp", "c", "-qmp", "d", "-qmp", "e");
+    SAYS("at most 4");
+}
+
 Test(options, what_is_not_there_says_so)
 {
     REFUSED("-smp", "2");
     REFUSED("-machine", "q35");
     SAYS("pc");
-    REFUSED("-monitor", "stdio");
     REFUSED("-display", "gtk");
     cr_assert_eq(BOOT("-smp", "1", "-monitor", "none", "-display", "none"), 0);
 }
