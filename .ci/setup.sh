@@ -21,8 +21,9 @@ install_packages() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q=2 -y --no-install-recommends install $missing
 }
 
-# What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables.
-BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools"
+# What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables,
+# libpng writes screen dumps.
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler.

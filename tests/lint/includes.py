@@ -46,6 +46,7 @@ THIRD_PARTY = {
     r"Zydis/.*": [r"cpu-model/exec/(decode|native_cache)(_int)?\.[ch]", r"translator/(encode|scan)\.[ch]"],
     r"capstone(\.h|/.*)": [r"cpu-model/exec/disassemble\.c", r"translator/disassemble\.c"],
     r"ffi\.h": [r"translator/hook_bridge\.c"],
+    r"png\.h": [r"devices/core/screenshot\.c"],
     r"SDL.*": [r"frontend-sdl/.*"],
     r"jansson\.h": [r"devices/machine/qmp(_.*)?\.[ch]"],
     r"criterion/.*": [],
