@@ -21,14 +21,14 @@
 
 /* Offsets in the PM region, and lengths, for the FADT. */
 enum {
-    ACPI_PM_SIZE = 0x30,
+    ACPI_PM_SIZE = 0x40,
     ACPI_PM1_EVENT = 0x00,
     ACPI_PM1_EVENT_LENGTH = 4,
     ACPI_PM1_CONTROL = 0x04,
     ACPI_PM1_CONTROL_LENGTH = 2,
     ACPI_PM_TIMER = 0x08,
     ACPI_PM_TIMER_LENGTH = 4,
-    ACPI_GPE0 = 0x20,
+    ACPI_GPE0 = 0x0c,
     ACPI_GPE0_LENGTH = 4, /* 16 events */
     ACPI_GPE0_EVENTS = 16,
 };

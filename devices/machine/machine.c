@@ -11,6 +11,7 @@
 #include "cpu-model/base/log.h"
 #include "cpu-model/exec/exec.h"
 #include "devices/machine/acpi_tables.h"
+#include "devices/machine/firmware.h"
 #include "devices/machine/machine_int.h"
 #include "devices/machine/signals.h"
 #include "devices/machine/terminal.h"
@@ -100,6 +101,14 @@ static void on_a20(void *context, bool open)
         return;
     m->vcpu->a20_masked = !open;
     machine_kick(m, EVENT_FLUSH);
+}
+
+/* By the vCPU's own access to a device, or while it does not run. */
+static void on_map_changed(void *context)
+{
+    struct machine *m = context;
+    if (m->vcpu)
+        machine_kick(m, EVENT_FLUSH);
 }
 
 static void on_reset(void *context)
@@ -247,10 +256,16 @@ static int create_parts(struct machine *m, struct error *err)
     keyboard_queue_init(&m->keyboard, &m->ui, &m->clock);
     bus_init(&m->io, "I/O ports");
     bus_init(&m->mmio, "memory-mapped I/O");
-    r = space_init(&m->space, o->ram_bytes, err);
+    r = space_init(&m->space, o->ram_bytes + PC_OTHER_MEMORY, err);
     if (r)
         return r;
     m->space_created = true;
+    m->space.changed = on_map_changed;
+    m->space.changed_context = m;
+    if (!o->kernel)
+        r = firmware_read(&m->firmware, o->bios, o->firmware_dir, err);
+    if (r)
+        return r;
 
     struct pc_config config = {
         .clock = &m->clock,
@@ -262,6 +277,11 @@ static int create_parts(struct machine *m, struct error *err)
         .debug_exit_base = o->debug_exit_base,
         .debug_exit_size = o->debug_exit_size,
         .rtc_epoch = rtc_epoch(o),
+        .boot = {.rom = m->firmware.data,
+                 .rom_size = (uint32_t)m->firmware.size,
+                 .no_graphics = o->nographic,
+                 .menu = o->boot_menu,
+                 .menu_wait = o->boot_menu_wait},
         .phys_bits = MMU_PHYS_BITS,
         .context = m,
         .interrupt = on_interrupt,
@@ -290,7 +310,8 @@ static int create_parts(struct machine *m, struct error *err)
     return pc_create(&m->pc, &config, err);
 }
 
-int machine_boot_locked(struct machine *m, struct error *err)
+/* Puts a kernel into memory and the processor at its entry, as firmware would have. */
+static int boot_kernel_locked(struct machine *m, struct error *err)
 {
     const struct load_request request = {
         .kernel = m->options.kernel,
@@ -302,14 +323,31 @@ int machine_boot_locked(struct machine *m, struct error *err)
         .no_long_mode = !cpu_has(&m->vcpu->features, LM),
     };
 
-    pc_reset(&m->pc);
-    vcpu_reset(m->vcpu, false);
     pc_firmware_setup(&m->pc);
     pc_firmware_mtrrs(m->vcpu);
     int r = load_kernel(&request, &m->entry, err);
+    if (!r)
+        load_enter(m->vcpu, &m->entry);
+    return r;
+}
+
+/* Once, the order of -boot once= holds. */
+static void choose_boot_order(struct machine *m)
+{
+    const char *order = m->options.boot_once[0] && !m->booted ? m->options.boot_once : m->options.boot_order;
+    snprintf(m->pc.config.boot.order, sizeof(m->pc.config.boot.order), "%s", order);
+    m->booted = true;
+}
+
+int machine_boot_locked(struct machine *m, struct error *err)
+{
+    choose_boot_order(m);
+    pc_reset(&m->pc);
+    vcpu_reset(m->vcpu, false);
+    pc_prepare_firmware(&m->pc);
+    int r = m->options.kernel ? boot_kernel_locked(m, err) : 0;
     if (r)
         return r;
-    load_enter(m->vcpu, &m->entry);
     mmu_mode_changed(m->vcpu);
     /* Whatever was asked of the processor before concerned the old run. */
     __atomic_and_fetch(&m->vcpu->events, (uint32_t)(EVENT_STOP | EVENT_RESET), __ATOMIC_SEQ_CST);
@@ -351,6 +389,7 @@ void machine_destroy(struct machine *m)
         stream_destroy(m->serial[i]);
     stream_destroy(m->debugcon);
     machine_destroy_vcpu(m);
+    blob_free(&m->firmware);
     if (m->space_created)
         space_destroy(&m->space);
     bus_destroy(&m->io);

@@ -87,6 +87,8 @@ struct machine {
     int status;
     uint64_t paused_tsc; /* guest TSC while paused */
     struct load_entry entry;
+    struct blob firmware; /* the image; empty when a kernel is entered directly */
+    bool booted;          /* once at least */
     char notices[512];
     char report[4096];
 };

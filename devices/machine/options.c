@@ -5,6 +5,7 @@
  */
 #include "devices/machine/options.h"
 #include "cpu-model/exec/engine.h"
+#include "devices/machine/firmware.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -89,6 +90,8 @@ static int set_memory(struct machine_options *o, const char *value, struct error
 STRING_SETTER(set_kernel, kernel)
 STRING_SETTER(set_initrd, initrd)
 STRING_SETTER(set_append, append)
+STRING_SETTER(set_bios, bios)
+STRING_SETTER(set_firmware_dir, firmware_dir)
 STRING_SETTER(set_debugcon, debugcon)
 STRING_SETTER(set_log_file, log_file)
 STRING_SETTER(set_name, name)
@@ -295,6 +298,52 @@ static int set_qmp(struct machine_options *o, const char *value, struct error *e
     return add_monitor(o, "-qmp", value, true, err);
 }
 
+/* Drive letters in the order to try them. */
+static int set_order(char order[4], const char *letters, const char *value, struct error *err)
+{
+    size_t length = strlen(letters);
+    if (!length || length > 3 || strspn(letters, "acdn") != length)
+        return INVALID(
+            "-boot %s: '%s' is no boot order; write up to three of a (floppy), c (disk), d (CD-ROM), n (network)",
+            value, letters);
+    for (size_t i = 0; i < length; i++)
+        if (strchr(letters + i + 1, letters[i]))
+            return INVALID("-boot %s: '%c' is there twice; name each drive once", value, letters[i]);
+    memcpy(order, letters, length + 1);
+    return 0;
+}
+
+static int set_boot(struct machine_options *o, const char *value, struct error *err)
+{
+    const char *rest = value;
+    char text[32];
+    int r = 0;
+
+    if (!strchr(value, '='))
+        return set_order(o->boot_order, value, value, err);
+    while (*rest && !r) {
+        if (take_pair(&rest, "order", text, sizeof(text))) {
+            r = set_order(o->boot_order, text, value, err);
+        } else if (take_pair(&rest, "once", text, sizeof(text))) {
+            r = set_order(o->boot_once, text, value, err);
+        } else if (take_pair(&rest, "menu", text, sizeof(text))) {
+            o->boot_menu = !strcmp(text, "on");
+            if (!o->boot_menu && strcmp(text, "off"))
+                r = INVALID("-boot %s: menu is on or off", value);
+        } else if (take_pair(&rest, "splash-time", text, sizeof(text))) {
+            char *end;
+            long wait = strtol(text, &end, 10);
+            if (*end || end == text || wait < 0 || wait > 0xffff)
+                return INVALID("-boot %s: splash-time takes 0 to 65535 milliseconds", value);
+            o->boot_menu_wait = (int32_t)wait;
+        } else {
+            r = INVALID("-boot %s: unknown property '%s'; there are order=, once=, menu=on|off and splash-time=MS",
+                        value, rest);
+        }
+    }
+    return r;
+}
+
 struct option {
     const char *name, *argument; /* argument null: takes none */
     int (*set)(struct machine_options *, const char *, struct error *);
@@ -306,6 +355,10 @@ static const struct option table[] = {
     {"kernel", "FILE", set_kernel, "boot this Linux bzImage, Multiboot 1 kernel or PVH ELF kernel"},
     {"initrd", "FILE", set_initrd, "initial RAM disk; for Multiboot: modules \"file args,file2\""},
     {"append", "TEXT", set_append, "kernel command line"},
+    {"bios", "FILE", set_bios, "firmware image (default: SeaBIOS, " FIRMWARE_DEFAULT ")"},
+    {"L", "DIR", set_firmware_dir, "look for firmware here first"},
+    {"boot", "ORDER", set_boot,
+     "drives to boot from: order=cdn,once=d,menu=on,splash-time=MS (a floppy, c disk, d CD-ROM)"},
     {"nographic", NULL, set_nographic, "no window; the first serial port and the control keys on this terminal"},
     {"serial", "WHERE", set_serial,
      "serial port: mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
@@ -384,8 +437,8 @@ static const struct option *find(const char *name)
 /* What only makes sense together. */
 static int check(const struct machine_options *o, struct error *err)
 {
-    if (!o->kernel)
-        return INVALID("nothing to boot; give a kernel: -kernel FILE (and -initrd FILE -append TEXT), or see -help");
+    if (!o->kernel && (o->initrd || o->append))
+        return INVALID("%s goes with a kernel; give one with -kernel FILE", o->initrd ? "-initrd" : "-append");
     return 0;
 }
 
@@ -393,6 +446,8 @@ int options_parse(int argc, char *const argv[], struct machine_options *options,
 {
     *options = (struct machine_options){
         .ram_bytes = OPTIONS_DEFAULT_RAM,
+        .boot_order = "cad",
+        .boot_menu_wait = -1,
         .cpu = "max",
         .accel = "bt",
         .debug_exit_base = 0x501, /* QEMU's defaults */
@@ -424,7 +479,7 @@ int options_parse(int argc, char *const argv[], struct machine_options *options,
 
 void options_print_help(FILE *out)
 {
-    fprintf(out, "usage: ring3 -kernel FILE [-initrd FILE] [-append TEXT] [options]\n\n");
+    fprintf(out, "usage: ring3 [options]\n\n");
     for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
         char left[40];
         if (!table[i].help)

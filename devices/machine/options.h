@@ -30,6 +30,10 @@ struct machine_options {
     enum options_action action;
     uint64_t ram_bytes;
     const char *kernel, *initrd, *append; /* null: not given */
+    const char *bios, *firmware_dir;      /* null: the default */
+    char boot_order[4], boot_once[4];     /* drive letters; once empty: none */
+    bool boot_menu;
+    int32_t boot_menu_wait; /* ms; negative: not given */
     const char *cpu;
     const char *accel;     /* "bt" or "interp" */
     unsigned host_without; /* HOST_* of cpu-model/exec/engine.h */

@@ -9,19 +9,28 @@
  */
 #include "devices/machine/pc.h"
 
-#include "devices/machine/acpi_tables.h"
-#include "softmmu/mmu.h"
+#include "devices/machine/pc_int.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* --- interrupts --------------------------------------------------------------------------------------------------- */
 
-enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9, IRQ_MOUSE = 12, IRQ_FERR = 13 };
+/* Who may pull an ISA interrupt: a device on the ISA bus, a PCI link, the HPET. An input number is SOURCE_STEP * source
+ * + interrupt. */
+enum pc_irq_source { SOURCE_ISA, SOURCE_PCI, SOURCE_HPET, SOURCE_STEP = PC_ISA_IRQS };
 
-static void set_isa_irq(void *sink, unsigned irq, bool level)
+static bool isa_level(const struct pc *pc, unsigned irq)
 {
-    struct pc *pc = sink;
+    uint8_t levels = pc->isa_sources[irq];
+    if (irq == IRQ_TIMER || irq == IRQ_RTC)
+        return levels & (pc->legacy_replaced ? 1 << SOURCE_HPET : 1 << SOURCE_ISA);
+    return levels;
+}
+
+static void update_isa_irq(struct pc *pc, unsigned irq)
+{
+    bool level = isa_level(pc, irq);
     uint16_t bit = (uint16_t)(1 << irq);
     pc->isa_count[irq] += level && !(pc->isa_levels & bit);
     pc->isa_levels = (uint16_t)(level ? pc->isa_levels | bit : pc->isa_levels & ~bit);
@@ -29,9 +38,36 @@ static void set_isa_irq(void *sink, unsigned irq, bool level)
     ioapic_set_pin(&pc->ioapic, irq == IRQ_TIMER ? 2 : irq, level);
 }
 
-static struct irq_line isa_irq(struct pc *pc, unsigned irq)
+static void set_isa_irq(void *sink, unsigned input, bool level)
 {
-    return (struct irq_line){.set = set_isa_irq, .sink = pc, .input = irq};
+    struct pc *pc = sink;
+    unsigned irq = input % SOURCE_STEP;
+    uint8_t bit = (uint8_t)(1u << input / SOURCE_STEP);
+    pc->isa_sources[irq] = level ? pc->isa_sources[irq] | bit : pc->isa_sources[irq] & (uint8_t)~bit;
+    update_isa_irq(pc, irq);
+}
+
+static struct irq_line source_irq(struct pc *pc, enum pc_irq_source source, unsigned irq)
+{
+    return (struct irq_line){.set = set_isa_irq, .sink = pc, .input = source * SOURCE_STEP + irq};
+}
+
+struct irq_line pc_isa_irq(struct pc *pc, unsigned irq)
+{
+    return source_irq(pc, SOURCE_ISA, irq);
+}
+
+static void set_ioapic_pin(void *sink, unsigned pin, bool level)
+{
+    ioapic_set_pin(&((struct pc *)sink)->ioapic, pin, level);
+}
+
+static void on_legacy_replacement(void *context, bool replaced)
+{
+    struct pc *pc = context;
+    pc->legacy_replaced = replaced;
+    update_isa_irq(pc, IRQ_TIMER);
+    update_isa_irq(pc, IRQ_RTC);
 }
 
 /* The 8259's INTR: to LINT0, which passes it on as ExtINT or as whatever the guest programmed. */
@@ -195,7 +231,7 @@ static void on_reset(void *context)
 
 static void on_pm_reset(void *context, bool hard)
 {
-    (void)hard; /* without firmware at F000:FFF0 a CPU-only reset leads nowhere: the machine boots anew */
+    (void)hard; /* also a reset of the processor alone resets the machine; firmware tells them apart by CMOS */
     on_reset(context);
 }
 
@@ -206,17 +242,6 @@ static void on_power_off(void *context)
 }
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
-
-enum {
-    BASE_MEMORY_END = 0xa0000,
-    EBDA = 0x9fc00,
-    UPPER_MEMORY = 0xc0000, /* RAM where option ROMs and the BIOS would be */
-    HIGH_MEMORY = 0x100000,
-    ACPI_REGION = 0x10000,
-};
-
-#define PCI_HOLE     0xc0000000ull
-#define PCI_HOLE_END 0x100000000ull
 
 static void add_range(struct memory_map *map, uint64_t base, uint64_t end, uint32_t type)
 {
@@ -232,7 +257,7 @@ static int create_memory(struct pc *pc, struct error *err)
     pc->acpi_base = low - ACPI_REGION;
     add_range(map, 0, EBDA, MEMORY_RAM);
     add_range(map, EBDA, BASE_MEMORY_END, MEMORY_RESERVED);
-    add_range(map, UPPER_MEMORY + 0x30000, HIGH_MEMORY, MEMORY_RESERVED);
+    add_range(map, 0xf0000, HIGH_MEMORY, MEMORY_RESERVED);
     add_range(map, HIGH_MEMORY, pc->acpi_base, MEMORY_RAM);
     add_range(map, pc->acpi_base, low, MEMORY_ACPI);
     if (ram > low)
@@ -240,17 +265,30 @@ static int create_memory(struct pc *pc, struct error *err)
 
     int r = space_add(space, 0, BASE_MEMORY_END, false, "base memory", NULL, err);
     if (!r)
-        r = space_add(space, UPPER_MEMORY, HIGH_MEMORY - UPPER_MEMORY, false, "upper memory", NULL, err);
-    if (!r)
         r = space_add(space, HIGH_MEMORY, low - HIGH_MEMORY, false, "low RAM", NULL, err);
     if (!r && ram > low)
         r = space_add(space, PCI_HOLE_END, ram - low, false, "high RAM", NULL, err);
     return r;
 }
 
-/* --- the page ----------------------------------------------------------------------------------------------------- */
+/* The firmware's ROM ends at 4 GiB; its last 128 KiB also show below 1 MiB until the shadow RAM is switched on. */
+static int create_rom(struct pc *pc, struct error *err)
+{
+    const struct pc_boot *boot = &pc->config.boot;
+    struct space_slot slot = {
+        .base = PCI_HOLE_END - boot->rom_size, .size = boot->rom_size, .rom = true, .name = "BIOS"};
 
-enum { PM_BASE = 0x600, SMI_PORT = 0xb2, RESET_PORT = 0xcf9, SERIAL1_PORT = 0x3f8, SERIAL2_PORT = 0x2f8 };
+    if (!boot->rom)
+        return 0;
+    int r = space_reserve(pc->config.space, boot->rom_size, "BIOS", &pc->rom, err);
+    if (r)
+        return r;
+    memcpy(pc->rom, boot->rom, boot->rom_size);
+    slot.host = pc->rom;
+    return space_map(pc->config.space, &slot, err);
+}
+
+/* --- the page ----------------------------------------------------------------------------------------------------- */
 
 static void add_device(struct pc *pc, const struct device_class *class, void *state)
 {
@@ -285,18 +323,66 @@ static int create_interrupt_controllers(struct pc *pc)
     return r;
 }
 
+/* The chipset: slot 0 is the host bridge, slot 1 the south bridge with its functions. */
+static int create_chipset(struct pc *pc, struct error *err)
+{
+    enum { LOW_ROM_MAX = 0x20000 };
+    const struct pc_config *c = &pc->config;
+    uint32_t rom = c->boot.rom_size, low_rom = rom < LOW_ROM_MAX ? rom : LOW_ROM_MAX;
+    struct i440fx_config bridge = {.space = c->space, .mmio = c->mmio, .rom_size = low_rom};
+    struct piix3_config isa = {0};
+
+    int r = space_reserve(c->space, I440FX_SHADOW_SIZE, "upper memory", &bridge.shadow, err);
+    if (!r)
+        r = space_reserve(c->space, I440FX_SMRAM_SIZE, "SMRAM", &bridge.smram, err);
+    if (r)
+        return r;
+    bridge.rom = pc->rom + (rom - low_rom);
+    for (unsigned i = 0; i < PIIX3_ISA_IRQS; i++)
+        isa.isa[i] = source_irq(pc, SOURCE_PCI, i);
+    i440fx_init(&pc->host_bridge, &bridge);
+    piix3_init(&pc->isa_bridge, &isa);
+    piix4_pm_init(&pc->piix4_pm, &(struct piix4_pm_config){
+                                     .io = c->io, .acpi = &pc->pm, .smbus_irq = source_irq(pc, SOURCE_PCI, IRQ_SCI)});
+    add_device(pc, &i440fx_class, &pc->host_bridge);
+    add_device(pc, &piix3_class, &pc->isa_bridge);
+    add_device(pc, &piix4_pm_class, &pc->piix4_pm);
+    pci_bus_init(&pc->pci, c->io, c->mmio);
+    for (unsigned i = 0; i < PCI_LINKS; i++)
+        pc->pci.link[i] = piix3_link(&pc->isa_bridge, i);
+    pc->pci_host = (struct pci_host){.bus = &pc->pci, .reset_ops = &acpi_reset_ops, .reset_device = &pc->pm};
+    r = pci_plug(&pc->pci, PCI_DEVFN(0, 0), &pc->host_bridge.pci, err);
+    if (!r)
+        r = pci_plug(&pc->pci, PCI_DEVFN(1, 0), &pc->isa_bridge.pci, err);
+    return r ? r : pci_plug(&pc->pci, PC_DEVFN_PM, &pc->piix4_pm.pci, err);
+}
+
+static int create_hpet(struct pc *pc)
+{
+    struct hpet_config config = {
+        .clock = pc->config.clock,
+        .routes = 0xff0000,
+        .legacy_irq = {source_irq(pc, SOURCE_HPET, IRQ_TIMER), source_irq(pc, SOURCE_HPET, IRQ_RTC)},
+        .context = pc,
+        .legacy = on_legacy_replacement};
+    for (unsigned i = 16; i < HPET_ROUTES; i++)
+        config.pin[i] = (struct irq_line){.set = set_ioapic_pin, .sink = pc, .input = i};
+    return hpet_init(&pc->hpet, &config);
+}
+
 static int create_chips(struct pc *pc)
 {
     static const uint8_t serial_irq[PC_SERIALS] = {4, 3};
     const struct pc_config *c = &pc->config;
 
-    int r = i8254_init(&pc->pit, &(struct i8254_config){.clock = c->clock, .irq = isa_irq(pc, IRQ_TIMER)});
+    int r = i8254_init(&pc->pit, &(struct i8254_config){.clock = c->clock, .irq = pc_isa_irq(pc, IRQ_TIMER)});
     if (!r)
-        r = mc146818_init(&pc->rtc, &(struct mc146818_config){
-                                        .clock = c->clock, .irq = isa_irq(pc, IRQ_RTC), .start_epoch = c->rtc_epoch});
+        r = mc146818_init(
+            &pc->rtc,
+            &(struct mc146818_config){.clock = c->clock, .irq = pc_isa_irq(pc, IRQ_RTC), .start_epoch = c->rtc_epoch});
     if (!r)
-        r = i8042_init(&pc->kbc, &(struct i8042_config){.keyboard_irq = isa_irq(pc, IRQ_KEYBOARD),
-                                                        .mouse_irq = isa_irq(pc, IRQ_MOUSE),
+        r = i8042_init(&pc->kbc, &(struct i8042_config){.keyboard_irq = pc_isa_irq(pc, IRQ_KEYBOARD),
+                                                        .mouse_irq = pc_isa_irq(pc, IRQ_MOUSE),
                                                         .a20 = {.set = set_a20_keyboard, .sink = pc},
                                                         .request_reset = on_reset,
                                                         .context = pc});
@@ -306,10 +392,15 @@ static int create_chips(struct pc *pc)
                                                              .context = pc});
     if (!r)
         r = acpi_pm_init(&pc->pm, &(struct acpi_pm_config){.clock = c->clock,
-                                                           .sci = isa_irq(pc, IRQ_SCI),
+                                                           .sci = pc_isa_irq(pc, IRQ_SCI),
                                                            .context = pc,
                                                            .power_off = on_power_off,
                                                            .reset = on_pm_reset});
+    if (!r)
+        r = create_hpet(pc);
+    if (!r)
+        r = fw_cfg_init(&pc->fw_cfg, &(struct fw_cfg_config){
+                                         .space = c->space, .context = pc, .selected = pc_firmware_item_selected});
     if (r)
         return r;
     add_device(pc, &i8254_class, &pc->pit);
@@ -317,11 +408,13 @@ static int create_chips(struct pc *pc)
     add_device(pc, &i8042_class, &pc->kbc);
     add_device(pc, &port92_class, &pc->port92);
     add_device(pc, &acpi_pm_class, &pc->pm);
+    add_device(pc, &hpet_class, &pc->hpet);
+    add_device(pc, &fw_cfg_class, &pc->fw_cfg);
     for (unsigned i = 0; i < PC_SERIALS && !r; i++) {
         if (!c->serial_present[i])
             continue;
         r = ns16550_init(&pc->serial[i], &(struct ns16550_config){.clock = c->clock,
-                                                                  .irq = isa_irq(pc, serial_irq[i]),
+                                                                  .irq = pc_isa_irq(pc, serial_irq[i]),
                                                                   .chardev = c->serial[i],
                                                                   .out2_gates_irq = true});
         if (!r)
@@ -354,8 +447,10 @@ static int map_chips(struct pc *pc, struct error *err)
         {0x92, 1, &port92_ops, &pc->port92, "system control port A"},
         {0xf0, 2, &coprocessor_ops, pc, "coprocessor"},
         {SMI_PORT, ACPI_SMI_SIZE, &acpi_smi_ops, &pc->pm, "SMI command"},
-        {RESET_PORT, 1, &acpi_reset_ops, &pc->pm, "reset control"},
-        {PM_BASE, ACPI_PM_SIZE, &acpi_pm_ops, &pc->pm, "ACPI power management"},
+        {PCI_HOST_ADDRESS, 4, &pci_address_ops, &pc->pci_host, "PCI configuration address"},
+        {PCI_HOST_DATA, 4, &pci_data_ops, &pc->pci_host, "PCI configuration data"},
+        {FW_CFG_PORT, 2, &fw_cfg_ports_ops, &pc->fw_cfg, "fw_cfg"},
+        {FW_CFG_PORT + 4, 8, &fw_cfg_dma_ops, &pc->fw_cfg, "fw_cfg DMA"},
         {c->serial_present[0] ? SERIAL1_PORT : 0, 8, &ns16550_ops, &pc->serial[0], "serial port 1"},
         {c->serial_present[1] ? SERIAL2_PORT : 0, 8, &ns16550_ops, &pc->serial[1], "serial port 2"},
         {c->debugcon_present ? DEBUGCON_BASE : 0, 1, &debugcon_ops, &pc->debugcon, "debug console"},
@@ -363,6 +458,7 @@ static int map_chips(struct pc *pc, struct error *err)
     const struct bus_region memory[] = {
         {LAPIC_DEFAULT_BASE, LAPIC_WINDOW_SIZE, &lapic_ops, &pc->lapic, "local APIC"},
         {IOAPIC_DEFAULT_BASE, IOAPIC_WINDOW_SIZE, &ioapic_ops, &pc->ioapic, "I/O APIC"},
+        {HPET_BASE, HPET_SIZE, &hpet_ops, &pc->hpet, "HPET"},
     };
 
     int r = 0;
@@ -386,6 +482,8 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err)
 {
     *pc = (struct pc){.config = *config};
     int r = create_memory(pc, err);
+    if (!r)
+        r = create_rom(pc, err);
     if (r)
         return r;
     r = create_interrupt_controllers(pc);
@@ -393,7 +491,8 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err)
         r = create_chips(pc);
     if (r)
         return error_set(err, r, "a chip refused its configuration: %s", strerror(-r));
-    return map_chips(pc, err);
+    r = create_chipset(pc, err);
+    return r ? r : map_chips(pc, err);
 }
 
 void pc_destroy(struct pc *pc)
@@ -409,88 +508,4 @@ void pc_reset(struct pc *pc)
     for (unsigned i = 0; i < pc->devices; i++)
         pc->device[i].class->reset(pc->device[i].state);
     set_isa_irq(pc, IRQ_FERR, false);
-}
-
-/* --- firmware ----------------------------------------------------------------------------------------------------- */
-
-static void setup_cmos(struct pc *pc)
-{
-    uint64_t ram = pc->config.ram_bytes, low = ram < PCI_HOLE ? ram : PCI_HOLE;
-    uint64_t extended = (low - HIGH_MEMORY) >> 10;                      /* KiB above 1 MiB */
-    uint64_t above_16m = low > 16 << 20 ? (low - (16 << 20)) >> 16 : 0; /* 64 KiB blocks */
-    uint64_t above_4g = (ram - low) >> 16;                              /* 64 KiB blocks */
-    const struct {
-        uint8_t index, bytes;
-        uint64_t value;
-    } values[] = {
-        {0x14, 1, 0x06}, /* equipment: coprocessor, PS/2 mouse */
-        {0x15, 2, 640},
-        {0x17, 2, extended < 0xffff ? extended : 0xffff},
-        {0x30, 2, extended < 0xffff ? extended : 0xffff},
-        {0x34, 2, above_16m < 0xffff ? above_16m : 0xffff},
-        {0x5b, 3, above_4g},
-    };
-
-    for (unsigned i = 0; i < ARRAY_LEN(values); i++)
-        for (unsigned byte = 0; byte < values[i].bytes; byte++)
-            mc146818_set_cmos(&pc->rtc, values[i].index + byte, (uint8_t)(values[i].value >> 8 * byte));
-}
-
-static void setup_acpi(struct pc *pc)
-{
-    uint8_t tables[ACPI_TABLES_MAX], rsdp[ACPI_RSDP_SIZE];
-    size_t size = acpi_tables_build(&(struct acpi_tables_config){.base = gpa(pc->acpi_base),
-                                                                 .cpu_count = 1,
-                                                                 .lapic_base = LAPIC_DEFAULT_BASE,
-                                                                 .ioapic_base = IOAPIC_DEFAULT_BASE,
-                                                                 .pm_port = PM_BASE,
-                                                                 .smi_port = SMI_PORT,
-                                                                 .reset_port = RESET_PORT,
-                                                                 .sci_irq = IRQ_SCI,
-                                                                 .cmos_century = MC146818_CENTURY},
-                                    tables, sizeof(tables), rsdp);
-    space_write_bytes(pc->config.space, gpa(pc->acpi_base), tables, size);
-    space_write_bytes(pc->config.space, gpa(ACPI_RSDP_ADDRESS), rsdp, sizeof(rsdp));
-}
-
-/* 115200 baud, 8 data bits, no parity: test kernels and boot loaders write without setting the line. */
-static void setup_serial(struct pc *pc)
-{
-    static const uint16_t ports[PC_SERIALS] = {SERIAL1_PORT, SERIAL2_PORT};
-
-    for (unsigned i = 0; i < PC_SERIALS; i++) {
-        if (!pc->config.serial_present[i])
-            continue;
-        bus_write(pc->config.io, ports[i] + 3, 0x83, 1); /* LCR: divisor access */
-        bus_write(pc->config.io, ports[i], 1, 1);
-        bus_write(pc->config.io, ports[i] + 1, 0, 1);
-        bus_write(pc->config.io, ports[i] + 3, 0x03, 1);
-    }
-}
-
-void pc_firmware_setup(struct pc *pc)
-{
-    static const uint16_t base_kilobytes = EBDA >> 10, ebda_segment = EBDA >> 4, ebda_kilobytes = 1;
-
-    lapic_set_virtual_wire(&pc->lapic);
-    i8042_firmware_setup(&pc->kbc);
-    setup_serial(pc);
-    bus_write(pc->config.io, 0x4d1, 1 << (IRQ_SCI - 8), 1); /* the SCI is level-triggered */
-    setup_cmos(pc);
-    setup_acpi(pc);
-    /* BIOS data area: base memory size and where the EBDA is; the EBDA's first word is its size. */
-    space_write_bytes(pc->config.space, gpa(0x413), &base_kilobytes, 2);
-    space_write_bytes(pc->config.space, gpa(0x40e), &ebda_segment, 2);
-    space_write_bytes(pc->config.space, gpa(EBDA), &ebda_kilobytes, 2);
-}
-
-void pc_firmware_mtrrs(struct vcpu *vcpu)
-{
-    enum { WRITE_BACK = 6, UNCACHED = 0, FIXED_ENABLE = 1 << 10, ENABLE = 1 << 11, VALID = 1 << 11, VIDEO = 2 };
-
-    vcpu->mtrr_def_type = ENABLE | FIXED_ENABLE | WRITE_BACK;
-    for (unsigned i = 0; i < ARRAY_LEN(vcpu->mtrr_fixed); i++)
-        vcpu->mtrr_fixed[i] = i == VIDEO ? 0 : 0x0606060606060606; /* a0000-bffff uncached */
-    vcpu->mtrr_base[0] = PCI_HOLE | UNCACHED;
-    vcpu->mtrr_mask[0] = (BIT(MMU_PHYS_BITS) - (PCI_HOLE_END - PCI_HOLE)) | VALID;
 }

@@ -10,6 +10,9 @@
 #include "devices/chips/acpi_pm.h"
 #include "devices/chips/debugcon.h"
 #include "devices/chips/debugexit.h"
+#include "devices/chips/fw_cfg.h"
+#include "devices/chips/hpet.h"
+#include "devices/chips/i440fx.h"
 #include "devices/chips/i8042.h"
 #include "devices/chips/i8254.h"
 #include "devices/chips/i8259.h"
@@ -17,10 +20,25 @@
 #include "devices/chips/lapic.h"
 #include "devices/chips/mc146818.h"
 #include "devices/chips/ns16550.h"
+#include "devices/chips/piix3.h"
+#include "devices/chips/piix4_pm.h"
 #include "devices/chips/port92.h"
 #include "devices/machine/loader.h"
 
-enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 16 };
+enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 32, PC_BOOT_ORDER = 3 };
+
+/* Guest memory besides RAM that the arena needs room for: ROM, video memory, SMRAM. */
+enum { PC_OTHER_MEMORY = 64 << 20, PC_ROM_MAX = 16 << 20 };
+
+/* What the firmware is told. */
+struct pc_boot {
+    const uint8_t *rom; /* the firmware's image, mapped to end at 4 GiB; null: a kernel is entered directly */
+    uint32_t rom_size;  /* a multiple of 64 KiB */
+    bool no_graphics;   /* it shall use the first serial port as its console */
+    bool menu;          /* it shall offer the boot menu */
+    int32_t menu_wait;  /* for how many milliseconds; negative: as long as it likes */
+    char order[PC_BOOT_ORDER + 1]; /* letters of the devices to try: a floppy, c disk, d CD-ROM, n network */
+};
 
 struct pc_config {
     struct vclock *clock;
@@ -34,6 +52,7 @@ struct pc_config {
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;
     int64_t rtc_epoch;
+    struct pc_boot boot;
     bool x2apic, tsc_deadline;
     uint8_t phys_bits;
     uint64_t tsc_hz;
@@ -61,9 +80,18 @@ struct pc {
     struct acpi_pm pm;
     struct lapic lapic;
     struct ioapic ioapic;
+    struct pci_bus pci;
+    struct pci_host pci_host;
+    struct i440fx host_bridge;
+    struct piix3 isa_bridge;
+    struct piix4_pm piix4_pm;
+    struct hpet hpet;
+    struct fw_cfg fw_cfg;
 
     /* The board's own logic */
     struct irq_line isa[PC_ISA_IRQS]; /* the 8259s' inputs */
+    uint8_t isa_sources[PC_ISA_IRQS]; /* who pulls each: bits by enum pc_irq_source */
+    bool legacy_replaced;             /* the HPET has IRQ 0 and IRQ 8 */
     bool a20_keyboard, a20_port92;
     uint16_t isa_levels;             /* of the lines, to count */
     uint64_t isa_count[PC_ISA_IRQS]; /* their rising edges, for the monitor */
@@ -77,6 +105,7 @@ struct pc {
 
     struct memory_map map;
     uint64_t acpi_base;
+    uint8_t *rom; /* the firmware in the arena */
 };
 
 /* Adds RAM to the space and the chips to the buses. Returns 0 or -errno with a message; on failure as on success the
@@ -87,7 +116,13 @@ void pc_destroy(struct pc *pc);
 /* Resets all chips. */
 void pc_reset(struct pc *pc);
 
-/* What firmware does before it boots: interrupt wiring, CMOS, BIOS data area, ACPI tables. */
+/* An ISA interrupt as a device sees it. */
+struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
+
+/* What the board itself holds for firmware: memory sizes and boot order in CMOS, tables in fw_cfg. At each reset. */
+void pc_prepare_firmware(struct pc *pc);
+
+/* Without firmware, what it does before it boots: interrupt wiring, CMOS, BIOS data area, ACPI tables. */
 void pc_firmware_setup(struct pc *pc);
 
 /* Memory types as firmware sets them: all write-back but the holes. */

@@ -12,7 +12,13 @@ with open(big, "w") as file:
     file.truncate(1 << 30)
 
 CASES = [  # arguments, what the message must name
-    ([], "-kernel"),
+    (["-append", "quiet"], "-kernel"),
+    (["-bios", "/nonexistent"], "/nonexistent"),
+    (["-bios", "/dev/null"], "-bios"),
+    (["-bios", big], "16 MiB"),
+    (["-boot", "order=x"], "floppy"),
+    (["-boot", "menu=maybe"], "on or off"),
+    (["-boot", "splash=x"], "order="),
     (["-kernel"], "needs an argument"),
     (["-kernel", "/nonexistent"], "/nonexistent"),
     (["-kernel", "/etc"], "directory"),

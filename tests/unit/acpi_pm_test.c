@@ -6,7 +6,7 @@
 #include "devices/chips/acpi_pm.h"
 
 enum { PM = 0x600, SMI = 0xb2, RESET = 0xcf9 };
-enum { STATUS = PM, ENABLE = PM + 2, CONTROL = PM + 4, TIMER = PM + 8, GPE_STATUS = PM + 0x20, GPE_ENABLE = PM + 0x22 };
+enum { STATUS = PM, ENABLE = PM + 2, CONTROL = PM + 4, TIMER = PM + 8, GPE_STATUS = PM + 0x0c, GPE_ENABLE = PM + 0x0e };
 enum { POWER_BUTTON = 1 << 8, SCI_EN = 1, SLP_EN = 1 << 13, SLP_TYP_SHIFT = 10 };
 
 static struct board {

@@ -86,8 +86,9 @@ Test(options, missing_argument_and_kernel)
 {
     REFUSED("-append");
     SAYS("-append TEXT");
-    cr_assert_eq(PARSE("-m", "64"), -EINVAL);
+    cr_assert_eq(PARSE("-append", "quiet"), -EINVAL);
     SAYS("-kernel FILE");
+    cr_assert_eq(PARSE("-m", "64"), 0); /* firmware boots */
 }
 
 Test(options, questions_are_answered_without_a_kernel)
@@ -168,4 +169,22 @@ Test(options, what_is_not_there_says_so)
     SAYS("pc");
     REFUSED("-display", "gtk");
     cr_assert_eq(BOOT("-smp", "1", "-monitor", "none", "-display", "none"), 0);
+}
+
+Test(options, boot_order)
+{
+    cr_assert_eq(PARSE("-m", "64"), 0);
+    cr_assert_str_eq(options.boot_order, "cad");
+    cr_assert_lt(options.boot_menu_wait, 0);
+    cr_assert_eq(PARSE("-boot", "d"), 0);
+    cr_assert_str_eq(options.boot_order, "d");
+    cr_assert_eq(PARSE("-boot", "order=ac,once=d,menu=on,splash-time=500"), 0);
+    cr_assert_str_eq(options.boot_order, "ac");
+    cr_assert_str_eq(options.boot_once, "d");
+    cr_assert(options.boot_menu);
+    cr_assert_eq(options.boot_menu_wait, 500);
+    REFUSED("-boot", "aa");
+    REFUSED("-boot", "order=acdn");
+    REFUSED("-boot", "splash-time=-1");
+    REFUSED("-boot", "menu=1");
 }

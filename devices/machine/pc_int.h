@@ -1,0 +1,32 @@
+/* What pc.c and pc_firmware.c share: addresses and interrupt numbers of the board. */
+#ifndef RING3_MACHINE_PC_INT_H
+#define RING3_MACHINE_PC_INT_H
+
+#include "devices/machine/pc.h"
+
+enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9, IRQ_MOUSE = 12, IRQ_FERR = 13 };
+
+enum {
+    BASE_MEMORY_END = 0xa0000,
+    EBDA = 0x9fc00,
+    HIGH_MEMORY = 0x100000,
+    ACPI_REGION = 0x10000,
+};
+
+#define PCI_HOLE     0xc0000000ull
+#define PCI_HOLE_END 0x100000000ull
+
+enum {
+    PM_BASE = 0x600, /* where it is put when there is no firmware to choose */
+    SMI_PORT = 0xb2,
+    RESET_PORT = 0xcf9,
+    FW_CFG_PORT = 0x510,
+    SERIAL1_PORT = 0x3f8,
+    SERIAL2_PORT = 0x2f8,
+    PC_DEVFN_PM = PCI_DEVFN(1, 3),
+};
+
+/* fw_cfg asks before the guest reads an item. */
+void pc_firmware_item_selected(void *pc, uint16_t key);
+
+#endif
