@@ -32,7 +32,7 @@ for engine in ("bt", "interp"):
     expect(hmp, "info name", "mon\n")
     while hmp("print /x $ebx") != "0xdeadbeef\n":
         pass
-    holds(hmp, "info registers", "00000000deadbeef")
+    holds(hmp, "info registers", "EAX=12345678", "EBX=deadbeef", "CPL=0", "CS32 [-RA]", "CR0=00000011", "XMM07=")
 
     # It counts while it runs, and does not while it is stopped.
     first = hmp("p $esi")

@@ -459,8 +459,10 @@ Test(dump, is_cut_to_the_buffer)
     struct bench *b = bench_long(0);
     char text[4096];
     vcpu_dump(&b->vcpu, text, sizeof(text));
-    cr_expect(strstr(text, "CPL 0"));
-    cr_expect(strstr(text, "64-bit"));
+    cr_expect(strstr(text, "CPL=0"));
+    cr_expect(strstr(text, "\nRIP="));
+    cr_expect(strstr(text, "CS64 ["));
+    cr_expect(strstr(text, "XMM15="));
     size_t length = strlen(text);
     for (size_t size = 0; size < length; size += 7) {
         memset(text, 'x', sizeof(text));
