@@ -8,7 +8,7 @@
 
 #include "softmmu/mmu.h"
 
-enum { TABLES_MAX = 1 << 20 };
+enum { TABLES_MAX = 1 << 18 };
 
 enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_PS = 0x80 };
 #define PTE_NX   BIT(63)

@@ -188,8 +188,9 @@ static bool escape_byte(struct line_edit *e, char byte)
     e->escape[have + 1] = 0;
     bool introducer = have == 0 && (byte == '[' || byte == 'O');
     bool parameter = have > 0 && byte >= 0x20 && byte < 0x40;
-    if ((introducer || parameter) && have + 3 < sizeof(e->escape)) {
-        e->escaped++;
+    if (introducer || parameter) {
+        if (have + 3 < sizeof(e->escape)) /* the rest of a longer one is read over */
+            e->escaped++;
         return true;
     }
     e->escaped = 0;

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITEMS_MAX = 1 << 16, LINES_MAX = 1 << 17, STRING_MAX = 1024 };
+enum { ITEMS_MAX = 1 << 16, LINES_MAX = 1 << 19, STRING_MAX = 1024 };
 
 /* --- registers ---------------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softmmu/map.h"
 #include "softmmu/mmu.h"
 
 enum { P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100 };
@@ -620,5 +621,62 @@ Test(walk, pdptes_are_loaded_once_and_checked)
         }
     }
     cr_assert_not(mmu_load_pdptes(&s->vcpu, HOLE));
+    free_setup(s);
+}
+
+/* --- all mappings, for the monitor -------------------------------------------------------------------------------- */
+
+struct visited {
+    unsigned count, max;
+    struct mapping last;
+};
+
+static bool visit(void *context, const struct mapping *mapping)
+{
+    struct visited *visited = context;
+    visited->last = *mapping;
+    return ++visited->count < visited->max;
+}
+
+Test(map, finds_the_page_in_every_mode_and_sets_no_bits)
+{
+    for (enum mode mode = 0; mode < MODES; mode++) {
+        struct setup *s = make_setup(mode);
+        struct visited visited = {.max = 10};
+        struct translation t;
+        put_all(s, P | RW);
+        cr_assert(mmu_map_each(&s->vcpu, visit, &visited), "%s", modes[mode].name);
+        uint64_t offset = BIT(modes[mode].page_shift) - 1;
+        cr_expect_eq(visited.count, 1, "%s", modes[mode].name);
+        cr_expect_eq(visited.last.linear, modes[mode].linear & ~offset, "%s", modes[mode].name);
+        cr_expect_eq(visited.last.size, offset + 1);
+        cr_expect(visited.last.writable && !visited.last.user && !visited.last.no_execute);
+        cr_assert(mmu_walk_debug(&s->vcpu, lin(modes[mode].linear), &t));
+        cr_expect_eq(visited.last.physical | (modes[mode].linear & offset & ~0xfffull), t.page.v);
+        for (unsigned i = 0; i < modes[mode].levels; i++)
+            cr_expect_not(get(s, i) & (A | D), "%s", modes[mode].name);
+        put(s, 0, 0);
+        visited.count = 0;
+        cr_expect(mmu_map_each(&s->vcpu, visit, &visited));
+        cr_expect_eq(visited.count, 0);
+        free_setup(s);
+    }
+}
+
+Test(map, tables_that_refer_to_themselves_end, .timeout = 60)
+{
+    struct setup *s = make_setup(MODE_LONG_4K);
+    struct visited visited = {.max = UINT32_MAX};
+    uint64_t *table = (uint64_t *)space_host(&s->space, gpa(TABLE_AT(0)));
+    for (unsigned i = 0; i < 512; i++)
+        table[i] = TABLE_AT(0) | P;
+    cr_expect_not(mmu_map_each(&s->vcpu, visit, &visited));
+    visited = (struct visited){.max = 5};
+    cr_expect_not(mmu_map_each(&s->vcpu, visit, &visited));
+    cr_expect_eq(visited.count, 5);
+    s->vcpu.cr3 = HOLE; /* no memory there: nothing is mapped */
+    visited.count = 0;
+    cr_expect(mmu_map_each(&s->vcpu, visit, &visited));
+    cr_expect_eq(visited.count, 0);
     free_setup(s);
 }
