@@ -87,35 +87,6 @@ static const uint8_t set2_to_set1[] = {
     0x80, 0x81, 0x82, 0x41, 0x54,                                                                   /* 80 */
 };
 
-bool ps2_send(struct ps2_device *device, uint8_t byte)
-{
-    if (!ps2_room(device))
-        return false;
-    device->queue[(device->queue_first + device->queue_count++) % PS2_QUEUE_BYTES] = byte;
-    if (device->queued)
-        device->queued(device->controller);
-    return true;
-}
-
-unsigned ps2_room(const struct ps2_device *device)
-{
-    return device->queue_count < PS2_QUEUE_BYTES ? PS2_QUEUE_BYTES - device->queue_count : 0;
-}
-
-void ps2_flush(struct ps2_device *device)
-{
-    device->queue_first = device->queue_count = 0;
-}
-
-/* Takes one byte; the queue is not empty. */
-static uint8_t ps2_take(struct ps2_device *device)
-{
-    uint8_t byte = device->queue[device->queue_first % PS2_QUEUE_BYTES];
-    device->queue_first = (device->queue_first + 1) % PS2_QUEUE_BYTES;
-    device->queue_count--;
-    return byte;
-}
-
 static uint8_t *ctr(struct i8042 *kbc)
 {
     return &kbc->ram[0];

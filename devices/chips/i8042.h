@@ -1,5 +1,5 @@
 /*
- * The 8042 keyboard controller of the AT and PS/2, with two PS/2 ports, and the interface of what plugs into them.
+ * The 8042 keyboard controller of the AT and PS/2, with two PS/2 ports.
  *
  * A port without a device answers as the firmware of the real controller does when the device stays silent: FEh with
  * the time-out bit in the status.
@@ -10,38 +10,14 @@
 #define RING3_DEVICES_I8042_H
 
 #include "cpu-model/base/bus.h"
+#include "devices/chips/ps2.h"
 #include "devices/core/device.h"
 #include "devices/core/irq.h"
 
 enum {
-    PS2_QUEUE_BYTES = 64,
     I8042_RAM_BYTES = 32,
     I8042_REPLY_BYTES = 8,
 };
-
-/*
- * A keyboard or mouse. It embeds this, fills in `receive`, and queues what it sends with ps2_send(). The queue is the
- * device's own buffer: its snapshot fields and its reset are the device's business.
- */
-struct ps2_device {
-    void (*receive)(struct ps2_device *device, uint8_t byte); /* the host sends a command or parameter byte */
-
-    /* The controller's half, set by i8042_attach(). Null: not plugged in. */
-    void (*queued)(void *controller); /* there is something in the queue */
-    void *controller;
-
-    uint8_t queue[PS2_QUEUE_BYTES];
-    uint8_t queue_first, queue_count;
-};
-
-/* Queues one byte for the host, or drops it and returns false when the queue is full. */
-bool ps2_send(struct ps2_device *device, uint8_t byte);
-
-/* Room in the queue, in bytes: a device sends a packet whole or not at all. */
-unsigned ps2_room(const struct ps2_device *device);
-
-/* Drops everything queued. */
-void ps2_flush(struct ps2_device *device);
 
 enum i8042_port {
     I8042_KEYBOARD,
