@@ -60,6 +60,11 @@ void ps2_flush(struct ps2_device *device)
     device->queue_first = device->queue_count = device->answers = 0;
 }
 
+void ps2_flush_data(struct ps2_device *device)
+{
+    device->queue_count = device->answers;
+}
+
 void ps2_restored(struct ps2_device *device)
 {
     device->queue_first %= PS2_QUEUE_BYTES;

@@ -50,6 +50,9 @@ uint8_t ps2_take(struct ps2_device *device);
 /* Drops everything queued. */
 void ps2_flush(struct ps2_device *device);
 
+/* Drops what is queued but for answers. */
+void ps2_flush_data(struct ps2_device *device);
+
 /* After a snapshot: makes indices sane. */
 void ps2_restored(struct ps2_device *device);
 

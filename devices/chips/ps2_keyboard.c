@@ -359,7 +359,7 @@ static void default_types(struct ps2_keyboard *k)
 
 static void clear_output(struct ps2_keyboard *k)
 {
-    ps2_flush(&k->ps2);
+    ps2_flush_data(&k->ps2);
     k->shifts_faked = 0;
     stop_repeat(k);
 }
@@ -374,6 +374,7 @@ static void set_defaults(struct ps2_keyboard *k)
 
 static void power_on(struct ps2_keyboard *k)
 {
+    ps2_flush(&k->ps2);
     set_defaults(k);
     k->scan_set = DEFAULT_SET;
     k->scanning = 1;

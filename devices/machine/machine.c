@@ -307,7 +307,12 @@ static int create_parts(struct machine *m, struct error *err)
     config.tsc_deadline = cpu_has(&m->vcpu->features, TSC_DEADLINE);
     config.tsc_hz = m->vcpu->tsc_hz;
     m->pc_created = true;
-    return pc_create(&m->pc, &config, err);
+    r = pc_create(&m->pc, &config, err);
+    if (r)
+        return r;
+    m->ui.keyboard = ps2_keyboard_sink(&m->pc.keyboard);
+    m->ui.relative = ps2_mouse_sink(&m->pc.mouse);
+    return 0;
 }
 
 /* Puts a kernel into memory and the processor at its entry, as firmware would have. */

@@ -403,6 +403,12 @@ static int create_chips(struct pc *pc)
                                          .space = c->space, .context = pc, .selected = pc_firmware_item_selected});
     if (r)
         return r;
+    ps2_keyboard_init(&pc->keyboard, c->clock);
+    ps2_mouse_init(&pc->mouse, c->clock);
+    i8042_attach(&pc->kbc, I8042_KEYBOARD, &pc->keyboard.ps2);
+    i8042_attach(&pc->kbc, I8042_MOUSE, &pc->mouse.ps2);
+    add_device(pc, &ps2_keyboard_class, &pc->keyboard);
+    add_device(pc, &ps2_mouse_class, &pc->mouse);
     add_device(pc, &i8254_class, &pc->pit);
     add_device(pc, &mc146818_class, &pc->rtc);
     add_device(pc, &i8042_class, &pc->kbc);

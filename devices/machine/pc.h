@@ -23,6 +23,8 @@
 #include "devices/chips/piix3.h"
 #include "devices/chips/piix4_pm.h"
 #include "devices/chips/port92.h"
+#include "devices/chips/ps2_keyboard.h"
+#include "devices/chips/ps2_mouse.h"
 #include "devices/machine/loader.h"
 
 enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 32, PC_BOOT_ORDER = 3 };
@@ -73,6 +75,8 @@ struct pc {
     struct i8254 pit;
     struct mc146818 rtc;
     struct i8042 kbc;
+    struct ps2_keyboard keyboard;
+    struct ps2_mouse mouse;
     struct port92 port92;
     struct ns16550 serial[PC_SERIALS];
     struct debugcon debugcon;
