@@ -76,3 +76,15 @@ int firmware_read(struct blob *image, const char *bios, const char *directory, s
     r = pad(image);
     return r ? error_set(err, r, "-bios %s: no memory for it", path) : 0;
 }
+
+int firmware_read_vga(struct blob *image, const char *directory, struct error *err)
+{
+    enum { ROM_MAX = 1 << 20 };
+    char path[4096];
+
+    if (!find(path, sizeof(path), FIRMWARE_VGA, directory))
+        return error_set(err, -ENOENT,
+                         "no VGA BIOS: %s is not in %s; install Debian's package seabios, or use -vga none",
+                         FIRMWARE_VGA, places[0]);
+    return blob_read(image, "VGA BIOS", path, ROM_MAX, err);
+}

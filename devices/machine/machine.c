@@ -59,6 +59,11 @@ static void on_deadline_moved(void *context)
         event_loop_set_timer(&m->loop, deadline);
 }
 
+static void on_between_instructions(void *context, void (*function)(void *argument), void *argument)
+{
+    machine_between_instructions_locked(context, function, argument);
+}
+
 static uint64_t on_tsc_now(void *context)
 {
     return vcpu_tsc(((struct machine *)context)->vcpu);
@@ -264,6 +269,8 @@ static int create_parts(struct machine *m, struct error *err)
     m->space.changed_context = m;
     if (!o->kernel)
         r = firmware_read(&m->firmware, o->bios, o->firmware_dir, err);
+    if (!r && !o->kernel && !o->no_vga)
+        r = firmware_read_vga(&m->vga_rom, o->firmware_dir, err);
     if (r)
         return r;
 
@@ -282,6 +289,9 @@ static int create_parts(struct machine *m, struct error *err)
                  .no_graphics = o->nographic,
                  .menu = o->boot_menu,
                  .menu_wait = o->boot_menu_wait},
+        .vga = !o->no_vga,
+        .vga_rom = m->vga_rom.data,
+        .vga_rom_size = m->vga_rom.size,
         .phys_bits = MMU_PHYS_BITS,
         .context = m,
         .interrupt = on_interrupt,
@@ -291,6 +301,7 @@ static int create_parts(struct machine *m, struct error *err)
         .power_off = on_power_off,
         .exit = on_exit_status,
         .tsc_now = on_tsc_now,
+        .between_instructions = on_between_instructions,
     };
     r = machine_create_monitors(m, err); /* first: "-monitor stdio" leaves no terminal to the serial port */
     if (!r)
@@ -310,6 +321,8 @@ static int create_parts(struct machine *m, struct error *err)
     r = pc_create(&m->pc, &config, err);
     if (r)
         return r;
+    if (!o->no_vga)
+        m->ui.display = &m->pc.vga.display;
     m->ui.keyboard = ps2_keyboard_sink(&m->pc.keyboard);
     m->ui.relative = ps2_mouse_sink(&m->pc.mouse);
     return 0;
@@ -395,6 +408,7 @@ void machine_destroy(struct machine *m)
     stream_destroy(m->debugcon);
     machine_destroy_vcpu(m);
     blob_free(&m->firmware);
+    blob_free(&m->vga_rom);
     if (m->space_created)
         space_destroy(&m->space);
     bus_destroy(&m->io);

@@ -88,7 +88,8 @@ struct machine {
     uint64_t paused_tsc; /* guest TSC while paused */
     struct load_entry entry;
     struct blob firmware; /* the image; empty when a kernel is entered directly */
-    bool booted;          /* once at least */
+    struct blob vga_rom;
+    bool booted; /* once at least */
     char notices[512];
     char report[4096];
 };

@@ -344,6 +344,14 @@ static int set_boot(struct machine_options *o, const char *value, struct error *
     return r;
 }
 
+static int set_vga(struct machine_options *o, const char *value, struct error *err)
+{
+    o->no_vga = !strcmp(value, "none");
+    if (!o->no_vga && strcmp(value, "std"))
+        return INVALID("-vga %s: there are std and none", value);
+    return 0;
+}
+
 struct option {
     const char *name, *argument; /* argument null: takes none */
     int (*set)(struct machine_options *, const char *, struct error *);
@@ -371,6 +379,7 @@ static const struct option table[] = {
     {"rtc", "base=B", set_rtc, "the guest's clock at start: utc, localtime, or a date such as 2026-01-31T12:00:00"},
     {"device", "DEVICE", set_device, "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04"},
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
+    {"vga", "CARD", set_vga, "display adapter: std (VGA with VBE) or none"},
     {"display", "none", set_display, "no window"},
     {"monitor", "WHERE", set_monitor, "monitor for people: stdio, none, pty, unix:PATH,server=on,wait=off"},
     {"qmp", "WHERE", set_qmp, "monitor for programs (JSON): stdio, unix:PATH,server=on,wait=off"},

@@ -48,6 +48,7 @@ struct machine_options {
     unsigned monitors;
     bool nographic;
     bool headless; /* -display none */
+    bool no_vga;
     bool no_reboot, no_shutdown;
     bool start_stopped;
     bool debug_exit;

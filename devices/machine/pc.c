@@ -437,6 +437,35 @@ static int create_chips(struct pc *pc)
     return r;
 }
 
+static int create_video(struct pc *pc, struct error *err)
+{
+    const struct pc_config *c = &pc->config;
+    const struct bus_region ports[] = {
+        {VGA_MONO_PORTS, VGA_MONO_PORTS_SIZE, &vga_mono_ops, &pc->vga, "VGA, monochrome ports"},
+        {VGA_PORTS, VGA_PORTS_SIZE, &vga_ops, &pc->vga, "VGA"},
+        {VGA_COLOUR_PORTS, VGA_COLOUR_PORTS_SIZE, &vga_colour_ops, &pc->vga, "VGA, colour ports"},
+        {VGA_DISPI_PORTS, VGA_DISPI_PORTS_SIZE, &vga_dispi_ops, &pc->vga, "VGA, DISPI"},
+    };
+    const struct bus_region window = {VGA_WINDOW, VGA_WINDOW_SIZE, &vga_memory_ops, &pc->vga, "VGA memory"};
+
+    if (!c->vga)
+        return 0;
+    int r = vga_init(&pc->vga,
+                     &(struct vga_config){.clock = c->clock,
+                                          .space = c->space,
+                                          .rom = c->vga_rom,
+                                          .rom_size = c->vga_rom_size,
+                                          .between_instructions = c->between_instructions,
+                                          .context = c->context},
+                     err);
+    add_device(pc, &vga_class, &pc->vga);
+    for (unsigned i = 0; i < ARRAY_LEN(ports) && !r; i++)
+        r = bus_map(c->io, &ports[i], err);
+    if (!r)
+        r = bus_map(c->mmio, &window, err);
+    return r ? r : pci_plug(&pc->pci, PC_DEVFN_VGA, &pc->vga.pci, err);
+}
+
 static int map_chips(struct pc *pc, struct error *err)
 {
     const struct pc_config *c = &pc->config;
@@ -498,6 +527,8 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err)
     if (r)
         return error_set(err, r, "a chip refused its configuration: %s", strerror(-r));
     r = create_chipset(pc, err);
+    if (!r)
+        r = create_video(pc, err);
     return r ? r : map_chips(pc, err);
 }
 

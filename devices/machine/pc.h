@@ -25,6 +25,7 @@
 #include "devices/chips/port92.h"
 #include "devices/chips/ps2_keyboard.h"
 #include "devices/chips/ps2_mouse.h"
+#include "devices/chips/vga.h"
 #include "devices/machine/loader.h"
 
 enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 32, PC_BOOT_ORDER = 3 };
@@ -55,6 +56,9 @@ struct pc_config {
     uint16_t debug_exit_base, debug_exit_size;
     int64_t rtc_epoch;
     struct pc_boot boot;
+    bool vga;
+    const uint8_t *vga_rom; /* its BIOS; null: none */
+    size_t vga_rom_size;
     bool x2apic, tsc_deadline;
     uint8_t phys_bits;
     uint64_t tsc_hz;
@@ -67,6 +71,7 @@ struct pc_config {
     void (*power_off)(void *context);
     void (*exit)(void *context, int status); /* isa-debug-exit */
     uint64_t (*tsc_now)(void *context);
+    void (*between_instructions)(void *context, void (*function)(void *argument), void *argument); /* see vga.h */
 };
 
 struct pc {
@@ -91,6 +96,7 @@ struct pc {
     struct piix4_pm piix4_pm;
     struct hpet hpet;
     struct fw_cfg fw_cfg;
+    struct vga vga;
 
     /* The board's own logic */
     struct irq_line isa[PC_ISA_IRQS]; /* the 8259s' inputs */

@@ -24,6 +24,7 @@ enum {
     SERIAL1_PORT = 0x3f8,
     SERIAL2_PORT = 0x2f8,
     PC_DEVFN_PM = PCI_DEVFN(1, 3),
+    PC_DEVFN_VGA = PCI_DEVFN(2, 0),
 };
 
 /* fw_cfg asks before the guest reads an item. */
