@@ -166,6 +166,8 @@ const struct monitor_command monitor_commands[] = {
     {"memsave", "addr:e size:e file:f", "save memory at a linear address to a file", monitor_memsave},
     {"pmemsave", "addr:e size:e file:f", "save memory at a guest-physical address to a file", monitor_pmemsave},
     {"gva2gpa", "addr:e", "show the guest-physical address of a linear one", monitor_gva2gpa},
+    {"screendump", "file:f f:o", "save the screen; -f png or ppm (default: by the file's name, else ppm)",
+     monitor_screendump},
     {"sendkey", "keys:s hold_ms:e?", "press keys together, such as ctrl-alt-delete", run_sendkey},
     {"mouse_move", "dx:e dy:e dz:e?", "move the mouse (or put an absolute pointer there)", run_mouse_move},
     {"mouse_button", "state:e", "set the mouse's buttons: 1 left, 2 right, 4 middle", run_mouse_button},

@@ -221,27 +221,6 @@ static int show_irq(struct monitor_call *call, struct error *err)
     return 0;
 }
 
-/* --- the screen --------------------------------------------------------------------------------------------------- */
-
-static int show_screen(struct monitor_call *call, struct error *err)
-{
-    enum { SIZE = 64 << 10 };
-    struct text_screen text = {0};
-    struct display *display = call->machine->ui.display;
-
-    if (!display)
-        return error_set(err, -ENODEV, "the machine has no display");
-    char *buffer = malloc(SIZE);
-    if (!buffer)
-        return error_set(err, -ENOMEM, "no memory");
-    if (display_read_text(display, buffer, SIZE, &text))
-        fputs(buffer, call->out);
-    else
-        fprintf(call->out, "(graphics %ux%u)\n", display->surface.width, display->surface.height);
-    free(buffer);
-    return 0;
-}
-
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
 const struct monitor_command monitor_infos[] = {
@@ -253,10 +232,11 @@ const struct monitor_command monitor_infos[] = {
     {"mem", "", "ranges of linear memory that are mapped", monitor_info_mem},
     {"mtree", "", "what answers at which address", show_mtree},
     {"name", "", "the machine's name (-name)", show_name},
+    {"pci", "", "the PCI functions", monitor_info_pci},
     {"pic", "", "the interrupt controllers: I/O APIC and 8259s", show_pic},
     {"qtree", "", "the devices", show_qtree},
     {"registers", "", "the processor's registers", show_registers},
-    {"screen", "", "the text on the screen", show_screen},
+    {"screen", "", "the text on the screen", monitor_info_screen},
     {"status", "", "whether the machine runs", show_status},
     {"tlb", "", "every page that is mapped", monitor_info_tlb},
     {"version", "", "ring3's version", show_version},

@@ -46,6 +46,13 @@ MONITOR_COMMAND(monitor_gva2gpa);
 MONITOR_COMMAND(monitor_info_mem);
 MONITOR_COMMAND(monitor_info_tlb);
 
+/* monitor_screen.c */
+MONITOR_COMMAND(monitor_screendump);
+MONITOR_COMMAND(monitor_info_screen);
+
+/* monitor_pci.c */
+MONITOR_COMMAND(monitor_info_pci);
+
 /* monitor_info.c */
 MONITOR_COMMAND(monitor_info);
 

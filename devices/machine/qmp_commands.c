@@ -6,6 +6,7 @@
 #include "cpu-model/base/log.h"
 #include "devices/machine/monitor.h"
 #include "devices/machine/monitor_memory.h"
+#include "devices/machine/monitor_screen.h"
 #include "devices/machine/qmp_int.h"
 
 #include <errno.h>
@@ -150,6 +151,16 @@ static int run_pmemsave(struct qmp_call *call, json_t **result, struct error *er
     return save(call, true, err);
 }
 
+/* --- the screen --------------------------------------------------------------------------------------------------- */
+
+static int run_screendump(struct qmp_call *call, json_t **result, struct error *err)
+{
+    (void)result;
+    if (integer_of(call, "head"))
+        return error_set(err, -EINVAL, "there is head 0 only");
+    return monitor_save_screen(call->machine, string_of(call, "filename"), string_of(call, "format"), err);
+}
+
 /* --- the human monitor -------------------------------------------------------------------------------------------- */
 
 static int run_human(struct qmp_call *call, json_t **result, struct error *err)
@@ -191,6 +202,7 @@ const struct qmp_command qmp_commands[] = {
     {"system_powerdown", "", run_powerdown},
     {"quit", "", run_quit},
     {"inject-nmi", "", run_inject_nmi},
+    {"screendump", "filename:s device:s? head:i? format:s?", run_screendump},
     {"send-key", "keys:a hold-time:i?", qmp_send_key},
     {"input-send-event", "device:s? head:i? events:a", qmp_input_send_event},
     {"memsave", "val:i size:i filename:s cpu-index:i?", run_memsave},
