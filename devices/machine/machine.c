@@ -108,6 +108,12 @@ static void on_a20(void *context, bool open)
     machine_kick(m, EVENT_FLUSH);
 }
 
+/* An image's worker: done() is called on the main thread. */
+static void on_block_done(void *context)
+{
+    event_loop_wake(&((struct machine *)context)->loop);
+}
+
 /* By the vCPU's own access to a device, or while it does not run. */
 static void on_map_changed(void *context)
 {
@@ -273,6 +279,8 @@ static int create_parts(struct machine *m, struct error *err)
         r = firmware_read_vga(&m->vga_rom, o->firmware_dir, err);
     if (r)
         return r;
+    block_queue_init(&m->block_queue, on_block_done, m);
+    m->block_queue_created = true;
 
     struct pc_config config = {
         .clock = &m->clock,
@@ -304,6 +312,8 @@ static int create_parts(struct machine *m, struct error *err)
         .between_instructions = on_between_instructions,
     };
     r = machine_create_monitors(m, err); /* first: "-monitor stdio" leaves no terminal to the serial port */
+    if (!r)
+        r = drives_open(&o->drives, &m->block_queue, &config.drives, err);
     if (!r)
         r = create_streams(m, &config, err);
     if (!r)
@@ -407,6 +417,8 @@ void machine_destroy(struct machine *m)
         stream_destroy(m->serial[i]);
     stream_destroy(m->debugcon);
     machine_destroy_vcpu(m);
+    if (m->block_queue_created)
+        block_queue_destroy(&m->block_queue);
     blob_free(&m->firmware);
     blob_free(&m->vga_rom);
     if (m->space_created)
@@ -433,6 +445,7 @@ static void loop_locked(struct machine *m)
         uint64_t deadline = machine_next_deadline(m);
         event_loop_set_timer(&m->loop, left_to_sleeper(m, deadline) ? EVENT_LOOP_NEVER : deadline);
         event_loop_wait(&m->loop, &m->lock);
+        block_queue_deliver(&m->block_queue);
         vclock_run(&m->clock);
         machine_serve_monitors_locked(m);
     }

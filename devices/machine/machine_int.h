@@ -87,6 +87,8 @@ struct machine {
     int status;
     uint64_t paused_tsc; /* guest TSC while paused */
     struct load_entry entry;
+    struct block_queue block_queue; /* image requests that are done */
+    bool block_queue_created;
     struct blob firmware; /* the image; empty when a kernel is entered directly */
     struct blob vga_rom;
     bool booted; /* once at least */

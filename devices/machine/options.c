@@ -107,6 +107,7 @@ STRING_SETTER(set_name, name)
 FLAG_SETTER(set_nographic, o->nographic = true)
 FLAG_SETTER(set_no_reboot, o->no_reboot = true)
 FLAG_SETTER(set_no_shutdown, o->no_shutdown = true)
+FLAG_SETTER(set_snapshot, o->drives.snapshot = true)
 FLAG_SETTER(set_stopped, o->start_stopped = true)
 FLAG_SETTER(set_help, o->action = OPTIONS_HELP)
 FLAG_SETTER(set_version, o->action = OPTIONS_VERSION)
@@ -313,6 +314,24 @@ static int set_order(char order[4], const char *letters, const char *value, stru
     return 0;
 }
 
+#define DRIVE_SETTER(function, option, interface, index, cdrom)                                                        \
+    static int function(struct machine_options *o, const char *value, struct error *err)                               \
+    {                                                                                                                  \
+        return drives_add_image(&o->drives, option, interface, index, cdrom, value, err);                              \
+    }
+DRIVE_SETTER(set_hda, "-hda", DRIVE_IDE, 0, false)
+DRIVE_SETTER(set_hdb, "-hdb", DRIVE_IDE, 1, false)
+DRIVE_SETTER(set_hdc, "-hdc", DRIVE_IDE, 2, false)
+DRIVE_SETTER(set_hdd, "-hdd", DRIVE_IDE, 3, false)
+DRIVE_SETTER(set_cdrom, "-cdrom", DRIVE_IDE, 2, true)
+DRIVE_SETTER(set_fda, "-fda", DRIVE_FLOPPY, 0, false)
+DRIVE_SETTER(set_fdb, "-fdb", DRIVE_FLOPPY, 1, false)
+
+static int set_drive(struct machine_options *o, const char *value, struct error *err)
+{
+    return drives_add(&o->drives, value, err);
+}
+
 static int set_boot(struct machine_options *o, const char *value, struct error *err)
 {
     const char *rest = value;
@@ -363,6 +382,16 @@ static const struct option table[] = {
     {"kernel", "FILE", set_kernel, "boot this Linux bzImage, Multiboot 1 kernel or PVH ELF kernel"},
     {"initrd", "FILE", set_initrd, "initial RAM disk; for Multiboot: modules \"file args,file2\""},
     {"append", "TEXT", set_append, "kernel command line"},
+    {"hda", "FILE", set_hda, "disk image on the first IDE place; -hdb, -hdc and -hdd on the others"},
+    {"hdb", "FILE", set_hdb, NULL},
+    {"hdc", "FILE", set_hdc, NULL},
+    {"hdd", "FILE", set_hdd, NULL},
+    {"cdrom", "FILE", set_cdrom, "CD-ROM image (in place of -hdc)"},
+    {"fda", "FILE", set_fda, "floppy image in the first drive; -fdb in the second"},
+    {"fdb", "FILE", set_fdb, NULL},
+    {"drive", "WHAT", set_drive,
+     "file=FILE,if=ide|floppy|pflash,media=disk|cdrom,index=N,readonly=on,snapshot=on,cache=MODE"},
+    {"snapshot", NULL, set_snapshot, "images stay as they are: writes go to temporary files"},
     {"bios", "FILE", set_bios, "firmware image (default: SeaBIOS, " FIRMWARE_DEFAULT ")"},
     {"L", "DIR", set_firmware_dir, "look for firmware here first"},
     {"boot", "ORDER", set_boot,
@@ -444,11 +473,11 @@ static const struct option *find(const char *name)
 }
 
 /* What only makes sense together. */
-static int check(const struct machine_options *o, struct error *err)
+static int check(struct machine_options *o, struct error *err)
 {
     if (!o->kernel && (o->initrd || o->append))
         return INVALID("%s goes with a kernel; give one with -kernel FILE", o->initrd ? "-initrd" : "-append");
-    return 0;
+    return drives_place(&o->drives, err);
 }
 
 int options_parse(int argc, char *const argv[], struct machine_options *options, struct error *err)
@@ -464,9 +493,14 @@ int options_parse(int argc, char *const argv[], struct machine_options *options,
     };
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
-        if (name[0] != '-' || !name[1])
-            return INVALID("%s: not an option; disk images are not supported yet, give a kernel with -kernel %s", name,
-                           name);
+        if (name[0] != '-') { /* a disk image by itself */
+            int r = set_hda(options, name, err);
+            if (r)
+                return r;
+            continue;
+        }
+        if (!name[1])
+            return INVALID("-: not an option; -help lists all");
         name += name[1] == '-' ? 2 : 1;
         const struct option *option = find(name);
         if (!option)

@@ -9,6 +9,8 @@
 #include "cpu-model/base/error.h"
 #include "cpu-model/base/types.h"
 
+#include "devices/machine/drives.h"
+
 #include <stdio.h>
 
 enum { MACHINE_SERIALS = 2, MACHINE_MONITORS = 4 };
@@ -34,6 +36,7 @@ struct machine_options {
     char boot_order[4], boot_once[4];     /* drive letters; once empty: none */
     bool boot_menu;
     int32_t boot_menu_wait; /* ms; negative: not given */
+    struct drive_options drives;
     const char *cpu;
     const char *accel;     /* "bt" or "interp" */
     unsigned host_without; /* HOST_* of cpu-model/exec/engine.h */

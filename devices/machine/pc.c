@@ -185,23 +185,6 @@ static void coprocessor_write(void *device, uint64_t offset, uint64_t value, uns
 
 static const struct bus_ops coprocessor_ops = {coprocessor_read, coprocessor_write, 1};
 
-/* 80h: the POST code, in a DMA page register that no channel uses; guests write it to pass a microsecond. */
-static uint64_t post_read(void *device, uint64_t offset, unsigned size)
-{
-    (void)offset;
-    (void)size;
-    return ((struct pc *)device)->post_code;
-}
-
-static void post_write(void *device, uint64_t offset, uint64_t value, unsigned size)
-{
-    (void)offset;
-    (void)size;
-    ((struct pc *)device)->post_code = (uint8_t)value;
-}
-
-static const struct bus_ops post_ops = {post_read, post_write, 1};
-
 static void update_a20(struct pc *pc)
 {
     pc->config.a20(pc->config.context, pc->a20_keyboard || pc->a20_port92);
@@ -290,7 +273,7 @@ static int create_rom(struct pc *pc, struct error *err)
 
 /* --- the page ----------------------------------------------------------------------------------------------------- */
 
-static void add_device(struct pc *pc, const struct device_class *class, void *state)
+void pc_add_device(struct pc *pc, const struct device_class *class, void *state)
 {
     pc->device[pc->devices].class = class;
     pc->device[pc->devices++].state = state;
@@ -317,9 +300,9 @@ static int create_interrupt_controllers(struct pc *pc)
         r = i8259_init(&pc->pic, &(struct i8259_config){.intr = {.set = set_intr, .sink = pc}});
     for (unsigned i = 0; i < PC_ISA_IRQS; i++)
         pc->isa[i] = i8259_input(&pc->pic, i);
-    add_device(pc, &lapic_class, &pc->lapic);
-    add_device(pc, &ioapic_class, &pc->ioapic);
-    add_device(pc, &i8259_class, &pc->pic);
+    pc_add_device(pc, &lapic_class, &pc->lapic);
+    pc_add_device(pc, &ioapic_class, &pc->ioapic);
+    pc_add_device(pc, &i8259_class, &pc->pic);
     return r;
 }
 
@@ -344,9 +327,9 @@ static int create_chipset(struct pc *pc, struct error *err)
     piix3_init(&pc->isa_bridge, &isa);
     piix4_pm_init(&pc->piix4_pm, &(struct piix4_pm_config){
                                      .io = c->io, .acpi = &pc->pm, .smbus_irq = source_irq(pc, SOURCE_PCI, IRQ_SCI)});
-    add_device(pc, &i440fx_class, &pc->host_bridge);
-    add_device(pc, &piix3_class, &pc->isa_bridge);
-    add_device(pc, &piix4_pm_class, &pc->piix4_pm);
+    pc_add_device(pc, &i440fx_class, &pc->host_bridge);
+    pc_add_device(pc, &piix3_class, &pc->isa_bridge);
+    pc_add_device(pc, &piix4_pm_class, &pc->piix4_pm);
     pci_bus_init(&pc->pci, c->io, c->mmio);
     for (unsigned i = 0; i < PCI_LINKS; i++)
         pc->pci.link[i] = piix3_link(&pc->isa_bridge, i);
@@ -399,6 +382,8 @@ static int create_chips(struct pc *pc)
     if (!r)
         r = create_hpet(pc);
     if (!r)
+        r = i8237_init(&pc->dma, &(struct i8237_config){.space = c->space});
+    if (!r)
         r = fw_cfg_init(&pc->fw_cfg, &(struct fw_cfg_config){
                                          .space = c->space, .context = pc, .selected = pc_firmware_item_selected});
     if (r)
@@ -407,15 +392,16 @@ static int create_chips(struct pc *pc)
     ps2_mouse_init(&pc->mouse, c->clock);
     i8042_attach(&pc->kbc, I8042_KEYBOARD, &pc->keyboard.ps2);
     i8042_attach(&pc->kbc, I8042_MOUSE, &pc->mouse.ps2);
-    add_device(pc, &ps2_keyboard_class, &pc->keyboard);
-    add_device(pc, &ps2_mouse_class, &pc->mouse);
-    add_device(pc, &i8254_class, &pc->pit);
-    add_device(pc, &mc146818_class, &pc->rtc);
-    add_device(pc, &i8042_class, &pc->kbc);
-    add_device(pc, &port92_class, &pc->port92);
-    add_device(pc, &acpi_pm_class, &pc->pm);
-    add_device(pc, &hpet_class, &pc->hpet);
-    add_device(pc, &fw_cfg_class, &pc->fw_cfg);
+    pc_add_device(pc, &ps2_keyboard_class, &pc->keyboard);
+    pc_add_device(pc, &ps2_mouse_class, &pc->mouse);
+    pc_add_device(pc, &i8254_class, &pc->pit);
+    pc_add_device(pc, &mc146818_class, &pc->rtc);
+    pc_add_device(pc, &i8042_class, &pc->kbc);
+    pc_add_device(pc, &port92_class, &pc->port92);
+    pc_add_device(pc, &acpi_pm_class, &pc->pm);
+    pc_add_device(pc, &hpet_class, &pc->hpet);
+    pc_add_device(pc, &i8237_class, &pc->dma);
+    pc_add_device(pc, &fw_cfg_class, &pc->fw_cfg);
     for (unsigned i = 0; i < PC_SERIALS && !r; i++) {
         if (!c->serial_present[i])
             continue;
@@ -424,15 +410,15 @@ static int create_chips(struct pc *pc)
                                                                   .chardev = c->serial[i],
                                                                   .out2_gates_irq = true});
         if (!r)
-            add_device(pc, &ns16550_class, &pc->serial[i]);
+            pc_add_device(pc, &ns16550_class, &pc->serial[i]);
     }
     if (!r && c->debugcon_present) {
         r = debugcon_init(&pc->debugcon, &(struct debugcon_config){.chardev = c->debugcon});
-        add_device(pc, &debugcon_class, &pc->debugcon);
+        pc_add_device(pc, &debugcon_class, &pc->debugcon);
     }
     if (!r && c->debug_exit) {
         r = debugexit_init(&pc->debug_exit, &(struct debugexit_config){.request_exit = c->exit, .context = c->context});
-        add_device(pc, &debugexit_class, &pc->debug_exit);
+        pc_add_device(pc, &debugexit_class, &pc->debug_exit);
     }
     return r;
 }
@@ -458,7 +444,7 @@ static int create_video(struct pc *pc, struct error *err)
                                           .between_instructions = c->between_instructions,
                                           .context = c->context},
                      err);
-    add_device(pc, &vga_class, &pc->vga);
+    pc_add_device(pc, &vga_class, &pc->vga);
     for (unsigned i = 0; i < ARRAY_LEN(ports) && !r; i++)
         r = bus_map(c->io, &ports[i], err);
     if (!r)
@@ -478,7 +464,6 @@ static int map_chips(struct pc *pc, struct error *err)
         {0x60, 1, &i8042_data_ops, &pc->kbc, "8042 data"},
         {0x64, 1, &i8042_command_ops, &pc->kbc, "8042 command"},
         {0x70, 2, &mc146818_ops, &pc->rtc, "MC146818 clock"},
-        {0x80, 1, &post_ops, pc, "POST code"},
         {0x92, 1, &port92_ops, &pc->port92, "system control port A"},
         {0xf0, 2, &coprocessor_ops, pc, "coprocessor"},
         {SMI_PORT, ACPI_SMI_SIZE, &acpi_smi_ops, &pc->pm, "SMI command"},
@@ -528,8 +513,12 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err)
         return error_set(err, r, "a chip refused its configuration: %s", strerror(-r));
     r = create_chipset(pc, err);
     if (!r)
+        r = pc_create_drives(pc, err);
+    if (!r)
         r = create_video(pc, err);
-    return r ? r : map_chips(pc, err);
+    if (!r)
+        r = map_chips(pc, err);
+    return r ? r : pc_map_cards(pc, err);
 }
 
 void pc_destroy(struct pc *pc)

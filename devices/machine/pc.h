@@ -14,6 +14,8 @@
 #include "devices/chips/hpet.h"
 #include "devices/chips/i440fx.h"
 #include "devices/chips/i8042.h"
+#include "devices/chips/i82077.h"
+#include "devices/chips/i8237.h"
 #include "devices/chips/i8254.h"
 #include "devices/chips/i8259.h"
 #include "devices/chips/ioapic.h"
@@ -21,11 +23,13 @@
 #include "devices/chips/mc146818.h"
 #include "devices/chips/ns16550.h"
 #include "devices/chips/piix3.h"
+#include "devices/chips/piix3_ide.h"
 #include "devices/chips/piix4_pm.h"
 #include "devices/chips/port92.h"
 #include "devices/chips/ps2_keyboard.h"
 #include "devices/chips/ps2_mouse.h"
 #include "devices/chips/vga.h"
+#include "devices/machine/drives.h"
 #include "devices/machine/loader.h"
 
 enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 32, PC_BOOT_ORDER = 3 };
@@ -56,6 +60,7 @@ struct pc_config {
     uint16_t debug_exit_base, debug_exit_size;
     int64_t rtc_epoch;
     struct pc_boot boot;
+    struct drive_set drives;
     bool vga;
     const uint8_t *vga_rom; /* its BIOS; null: none */
     size_t vga_rom_size;
@@ -96,6 +101,9 @@ struct pc {
     struct piix4_pm piix4_pm;
     struct hpet hpet;
     struct fw_cfg fw_cfg;
+    struct i8237 dma;
+    struct piix3_ide ide;
+    struct i82077 fdc;
     struct vga vga;
 
     /* The board's own logic */
@@ -105,7 +113,6 @@ struct pc {
     bool a20_keyboard, a20_port92;
     uint16_t isa_levels;             /* of the lines, to count */
     uint64_t isa_count[PC_ISA_IRQS]; /* their rising edges, for the monitor */
-    uint8_t post_code;               /* port 80h */
 
     struct {
         const struct device_class *class;

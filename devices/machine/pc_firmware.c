@@ -41,11 +41,17 @@ static void setup_cmos(struct pc *pc)
     uint64_t above_16m = low > 16 << 20 ? (low - (16 << 20)) >> 16 : 0; /* 64 KiB blocks */
     uint64_t above_4g = (ram - low) >> 16;                              /* 64 KiB blocks */
     const struct pc_boot *boot = &pc->config.boot;
+    uint8_t floppy[I82077_DRIVES], floppies = 0;
+    for (unsigned i = 0; i < I82077_DRIVES; i++) {
+        floppy[i] = i82077_drive_kind(&pc->fdc, i);
+        floppies += floppy[i] != I82077_NO_DRIVE;
+    }
     const struct {
         uint8_t index, bytes;
         uint64_t value;
     } values[] = {
-        {0x14, 1, 0x06}, /* equipment: coprocessor, PS/2 mouse */
+        {0x10, 1, floppy[0] << 4 | floppy[1]},
+        {0x14, 1, 0x06 | (floppies ? 1 | (floppies - 1) << 6 : 0)}, /* equipment: coprocessor, PS/2 mouse, floppies */
         {0x15, 2, 640},
         {0x17, 2, extended < 0xffff ? extended : 0xffff},
         {0x30, 2, extended < 0xffff ? extended : 0xffff},
@@ -124,7 +130,8 @@ static struct acpi_tables_config acpi_config(const struct pc *pc)
                                        .smi_port = SMI_PORT,
                                        .reset_port = RESET_PORT,
                                        .sci_irq = IRQ_SCI,
-                                       .cmos_century = MC146818_CENTURY};
+                                       .cmos_century = MC146818_CENTURY,
+                                       .vga = pc->config.vga};
 }
 
 static void setup_acpi(struct pc *pc)

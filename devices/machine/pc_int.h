@@ -4,7 +4,16 @@
 
 #include "devices/machine/pc.h"
 
-enum { IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9, IRQ_MOUSE = 12, IRQ_FERR = 13 };
+enum {
+    IRQ_TIMER = 0,
+    IRQ_KEYBOARD = 1,
+    IRQ_FLOPPY = 6,
+    IRQ_RTC = 8,
+    IRQ_SCI = 9,
+    IRQ_MOUSE = 12,
+    IRQ_FERR = 13,
+    IRQ_IDE = 14
+};
 
 enum {
     BASE_MEMORY_END = 0xa0000,
@@ -23,9 +32,17 @@ enum {
     FW_CFG_PORT = 0x510,
     SERIAL1_PORT = 0x3f8,
     SERIAL2_PORT = 0x2f8,
-    PC_DEVFN_PM = PCI_DEVFN(1, 3),
+    PC_DEVFN_IDE = PCI_DEVFN(1, 1),
     PC_DEVFN_VGA = PCI_DEVFN(2, 0),
+    PC_DEVFN_PM = PCI_DEVFN(1, 3),
 };
+
+/* Adds a chip to the list for reset, snapshots and destruction. */
+void pc_add_device(struct pc *pc, const struct device_class *class, void *state);
+
+/* pc_cards.c: the DMA controller and the PCI bus are there. */
+int pc_create_drives(struct pc *pc, struct error *err);
+int pc_map_cards(struct pc *pc, struct error *err);
 
 /* fw_cfg asks before the guest reads an item. */
 void pc_firmware_item_selected(void *pc, uint16_t key);

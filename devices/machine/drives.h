@@ -1,0 +1,54 @@
+/*
+ * The drives of the command line: -hda to -hdd, -cdrom, -fda, -fdb, -drive and -snapshot, and the images behind them.
+ *
+ * Thread: start-up only.
+ */
+#ifndef RING3_MACHINE_DRIVES_H
+#define RING3_MACHINE_DRIVES_H
+
+#include "devices/core/block.h"
+
+enum { DRIVES_MAX = 8, DRIVES_IDE = 4, DRIVES_FLOPPY = 2, DRIVES_FLASH = 2, DRIVE_PATH_MAX = 1024 };
+
+enum drive_interface { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_FLASH, DRIVE_INTERFACES };
+
+/* One drive as asked for. */
+struct drive_option {
+    enum drive_interface interface;
+    int index; /* on its interface; -1: the next free one */
+    bool cdrom, readonly;
+    bool snapshot;
+    enum block_cache cache;
+    char path[DRIVE_PATH_MAX]; /* empty: a drive without a medium (CD-ROM, floppy) */
+    const char *option;        /* for messages: "-hda" */
+};
+
+struct drive_options {
+    struct drive_option drive[DRIVES_MAX];
+    unsigned count;
+    bool snapshot; /* all of them */
+};
+
+/* -hda FILE and its like: `option` is "-hda". */
+int drives_add_image(struct drive_options *drives, const char *option, enum drive_interface interface, int index,
+                     bool cdrom, const char *path, struct error *err);
+
+/* -drive KEY=VALUE,... */
+int drives_add(struct drive_options *drives, const char *value, struct error *err);
+
+/* Gives every drive its index. Returns 0, or -EINVAL with a message when two want the same place. */
+int drives_place(struct drive_options *drives, struct error *err);
+
+/* What the images are, by interface and index. */
+struct drive_set {
+    struct {
+        bool present, cdrom;
+        struct block *block; /* null: no medium */
+    } drive[DRIVE_INTERFACES][DRIVES_IDE];
+};
+
+/* Opens the images. On failure what was opened is in the set. */
+int drives_open(const struct drive_options *drives, struct block_queue *queue, struct drive_set *set,
+                struct error *err);
+
+#endif
