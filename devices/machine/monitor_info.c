@@ -224,6 +224,7 @@ static int show_irq(struct monitor_call *call, struct error *err)
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
 const struct monitor_command monitor_infos[] = {
+    {"block", "", "the drives and what is in them", monitor_info_block},
     {"cpus", "", "the processors", show_cpus},
     {"device", "name:s", "a device's registers, field by field", show_device},
     {"irq", "", "how often each interrupt line was raised", show_irq},

@@ -50,6 +50,11 @@ MONITOR_COMMAND(monitor_info_tlb);
 MONITOR_COMMAND(monitor_screendump);
 MONITOR_COMMAND(monitor_info_screen);
 
+/* monitor_media.c */
+MONITOR_COMMAND(monitor_info_block);
+MONITOR_COMMAND(monitor_eject);
+MONITOR_COMMAND(monitor_change);
+
 /* monitor_pci.c */
 MONITOR_COMMAND(monitor_info_pci);
 

@@ -33,6 +33,12 @@ json_t *qmp_version(void);
 
 #define QMP_COMMAND(name) int name(struct qmp_call *call, json_t **result, struct error *err)
 
+/* qmp_block.c */
+QMP_COMMAND(qmp_query_block);
+QMP_COMMAND(qmp_eject);
+QMP_COMMAND(qmp_change_medium);
+QMP_COMMAND(qmp_change);
+
 /* qmp_input.c */
 QMP_COMMAND(qmp_send_key);
 QMP_COMMAND(qmp_input_send_event);

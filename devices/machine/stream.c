@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pty.h>
 #include <stdio.h>
@@ -401,6 +402,16 @@ static bool is_server_that_does_not_wait(const char *text)
     return server && !waits;
 }
 
+/* Watches a listening socket, which is now the stream's. */
+static int listen_on(struct stream *s, int fd, struct error *err)
+{
+    s->non_blocking = true;
+    s->listener = (struct event_source){.fd = fd, .events = POLLIN, .ready = on_client, .context = s};
+    return event_loop_add(s->config.loop, &s->listener)
+               ? error_set(err, -ENOSPC, "too many character devices; use fewer")
+               : 0;
+}
+
 static int open_unix(struct stream *s, const char *option, const char *text, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -426,11 +437,49 @@ static int open_unix(struct stream *s, const char *option, const char *text, str
                          strerror(-code));
     }
     s->socket_path = strdup(address.sun_path);
-    s->non_blocking = true;
-    s->listener = (struct event_source){.fd = fd, .events = POLLIN, .ready = on_client, .context = s};
-    return event_loop_add(s->config.loop, &s->listener)
-               ? error_set(err, -ENOSPC, "too many character devices; use fewer")
-               : 0;
+    return listen_on(s, fd, err);
+}
+
+/* A listening socket at the first of the addresses that works, or -errno. */
+static int listening_socket(const struct addrinfo *addresses)
+{
+    int code = -EADDRNOTAVAIL, one = 1;
+
+    for (const struct addrinfo *a = addresses; a; a = a->ai_next) {
+        int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
+        if (fd < 0)
+            continue;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        if (!bind(fd, a->ai_addr, a->ai_addrlen) && !listen(fd, 1))
+            return fd;
+        code = -errno;
+        close(fd);
+    }
+    return code;
+}
+
+static int open_tcp(struct stream *s, const char *option, const char *text, struct error *err)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *addresses;
+    size_t length = strcspn(text, ",");
+    char host[256];
+
+    snprintf(host, sizeof(host), "%.*s", (int)length, text);
+    char *port = strrchr(host, ':');
+    if (!is_server_that_does_not_wait(text + length) || !port || !port[1] || length >= sizeof(host))
+        return error_set(err, -EINVAL,
+                         "%s tcp:%s: only a server that does not wait; write tcp:HOST:PORT,server=on,wait=off", option,
+                         text);
+    *port++ = 0;
+    int r = getaddrinfo(host[0] ? host : NULL, port, &hints, &addresses);
+    if (r)
+        return error_set(err, -EINVAL, "%s tcp:%s: %s; check host and port", option, text, gai_strerror(r));
+    int fd = listening_socket(addresses);
+    freeaddrinfo(addresses);
+    if (fd < 0)
+        return error_set(err, fd, "%s tcp:%s: %s; choose another port or host", option, text, strerror(-fd));
+    return listen_on(s, fd, err);
 }
 
 int stream_create(struct stream **stream, const char *option, const char *where, const struct stream_config *config,
@@ -463,10 +512,12 @@ int stream_create(struct stream **stream, const char *option, const char *where,
         r = open_pty(s, option, notice, notice_size, err);
     } else if (!strncmp(where, "unix:", 5)) {
         r = open_unix(s, option, where + 5, err);
+    } else if (!strncmp(where, "tcp:", 4)) {
+        r = open_tcp(s, option, where + 4, err);
     } else if (strcmp(where, "null")) {
         r = error_set(err, -EINVAL,
                       "%s %s: unknown; there are mon:stdio, stdio, null, none, pty, file:PATH, "
-                      "unix:PATH,server=on,wait=off",
+                      "unix:PATH,server=on,wait=off, tcp:HOST:PORT,server=on,wait=off",
                       option, where);
     }
     if (r)

@@ -1,6 +1,6 @@
 /*
  * Character back ends over file descriptors: standard input and output (with or without the control keys), a file, a
- * pseudo-terminal, a UNIX socket that one client at a time may use, or nothing.
+ * pseudo-terminal, a UNIX or TCP socket that one client at a time may use, or nothing.
  *
  * Output is collected for a moment and written without ever blocking; what cannot be written yet waits in a buffer of
  * at most `output_max` bytes, and beyond that is dropped (and counted). Input is read only as fast as the front end

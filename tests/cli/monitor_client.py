@@ -15,13 +15,15 @@ TIMEOUT = 60
 
 
 def connect(path):
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(TIMEOUT)
+    """To a UNIX socket's path, or a (host, port)."""
     for _ in range(1000):
+        client = socket.socket(socket.AF_INET if isinstance(path, tuple) else socket.AF_UNIX)
+        client.settimeout(TIMEOUT)
         try:
             client.connect(path)
             return client
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionError):
+            client.close()
             time.sleep(0.01)
     raise SystemExit(f"FAILED: nobody listens at {path}")
 

@@ -1,9 +1,11 @@
 """QMP as scripts written for QEMU speak it."""
 import json
 import os
+import socket
+import subprocess
 
-from monitor_client import Machine
-from tiny_guest import FOLDER, HANG, check, kernel, out8, out16
+from monitor_client import Machine, Qmp
+from tiny_guest import FOLDER, HANG, RING3, check, kernel, out8, out16
 
 POWER_OFF = out16(0x604, 5 << 10 | 1 << 13)
 COUNT = b"\x46\xeb\xfd"  # 1: inc esi; jmp 1b
@@ -133,3 +135,14 @@ qmp = machine.qmp()
 qmp("cont")
 check(qmp.event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-reset"}, "SHUTDOWN by -no-reboot")
 check(machine.wait() == 0, "status of -no-reboot")
+
+# The same over TCP. The port was free a moment ago.
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
+process = subprocess.Popen([RING3, "-kernel", kernel(HANG), "-m", "16", "-display", "none", "-serial", "null", "-qmp",
+                            f"tcp:127.0.0.1:{port},server,nowait"], stdin=subprocess.DEVNULL)
+qmp = Qmp(("127.0.0.1", port))
+check(qmp("query-status")["running"], "over TCP")
+qmp("quit")
+check(process.wait(60) == 0, "quit over TCP")
