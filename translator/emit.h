@@ -39,7 +39,7 @@ struct stub {
 /* Where translated code finds a member of the view's constants, relative to GS. */
 #define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
 
-enum { STUBS_MAX = 768, BLOCK_INSTRUCTIONS = 96 };
+enum { STUBS_MAX = 1024, BLOCK_INSTRUCTIONS = 96, BLOCK_BRANCHES = 16 };
 
 struct translation_job {
     struct bt *bt;
@@ -55,6 +55,7 @@ struct translation_job {
     uint8_t held;        /* guest register whose window delta rcx holds now, or REG_NONE; see translate.c */
     uint8_t held_next;   /* set by emitters that leave one behind for the next instruction */
     uint16_t below_4g;   /* guest registers known to be zero-extended from 32 bits */
+    unsigned branches;   /* conditional ones that the block went on behind */
     bool ended;          /* the block ends with this instruction */
     unsigned stub_count;
     unsigned near_first; /* stubs from here on may still have an unpatched short jump */

@@ -280,6 +280,11 @@ static bool emit_jcc(struct translation_job *job)
         emit_jump(job, target);
         e_patch32(fall, job->e.at);
     }
+    /* Hot code (that is what runs through windows) goes on behind a forward branch: what is known stays known. */
+    if (job->mode.window && target > job->lin && job->branches++ < BLOCK_BRANCHES) {
+        job->held_next = job->held;
+        return true;
+    }
     emit_jump(job, insn->code_size == 8 ? next : (uint32_t)next);
     job->ended = true;
     return true;

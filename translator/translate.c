@@ -276,6 +276,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->sp_aligned = job->mode.sp_aligned;
     job->held = REG_NONE;
     job->below_4g = 0;
+    job->branches = 0;
     job->ended = false;
     job->stub_count = job->near_first = 0;
     if (!emit_block(job, vcpu->space->arena + page)) {
