@@ -47,16 +47,17 @@ struct translation_job {
     struct emitter e;
     struct tb *tb;
     struct mode_key mode;
-    struct insn insn;    /* the current one */
-    uint64_t lin;        /* its linear address */
-    uint8_t *begin;      /* its host code */
-    uint32_t first_site; /* of the current instruction */
-    bool sp_aligned;     /* RSP is known to be a multiple of the stack width: checked in this block */
-    uint8_t held;        /* guest register whose window delta rcx holds now, or REG_NONE; see translate.c */
-    uint8_t held_next;   /* set by emitters that leave one behind for the next instruction */
-    uint16_t below_4g;   /* guest registers known to be zero-extended from 32 bits */
-    unsigned branches;   /* conditional ones that the block went on behind */
-    bool ended;          /* the block ends with this instruction */
+    struct insn insn;      /* the current one */
+    uint64_t lin;          /* its linear address */
+    uint8_t *begin;        /* its host code */
+    uint32_t first_site;   /* of the current instruction */
+    bool sp_aligned;       /* RSP is known to be a multiple of the stack width: checked in this block */
+    struct held held;      /* window deltas in the scratch registers now; see translate.c */
+    struct held held_next; /* set by emitters that leave some behind for the next instruction */
+    uint8_t held_last;     /* the slot that was used last */
+    uint16_t below_4g;     /* guest registers known to be zero-extended from 32 bits */
+    unsigned branches;     /* conditional ones that the block went on behind */
+    bool ended;            /* the block ends with this instruction */
     unsigned stub_count;
     unsigned near_first; /* stubs from here on may still have an unpatched short jump */
     struct stub stubs[STUBS_MAX];
@@ -75,6 +76,15 @@ struct bt {
     bool shutdown;
     uint32_t current; /* block whose site is being served: dropped meanwhile? */
 };
+
+/* Which slot (0: rcx, 1: t) holds the delta of a guest register's region now, or -1. */
+static inline int held_slot(const struct translation_job *job, unsigned guest)
+{
+    for (int i = 0; i < 2 && guest < 16; i++)
+        if (job->held.slot[i] == guest)
+            return i;
+    return -1;
+}
 
 /* Guest register -> host register, or HOST_NONE: it is in the vCPU. */
 extern const uint8_t host_of[16];
@@ -132,6 +142,12 @@ bool emit_address(struct translation_job *job, struct address *address);
  */
 uint32_t emit_lookup(struct translation_job *job, const struct address *address, unsigned size, enum access access,
                      bool aligned);
+
+/* May the access use the view's window? What C cannot find again from the registers goes through the tables. */
+bool window_usable(const struct translation_job *job);
+/* The site of an access through the window, and the delta of the region of the address in `base`. */
+uint32_t emit_window_site(struct translation_job *job, unsigned size, enum access access);
+void emit_window_delta(struct translation_job *job, unsigned to, unsigned base);
 
 /* mov reg, [guest register]; mov [guest register], reg: wherever it lives. */
 void emit_read_gpr(struct translation_job *job, unsigned host, unsigned guest);

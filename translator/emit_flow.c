@@ -61,11 +61,11 @@ static void site_here(struct translation_job *job, uint32_t site)
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
 }
 
-/* rcx still holds the window delta of the stack. */
-static void hold_stack(struct translation_job *job)
+/* rcx still holds the window delta of the stack, and t what it held unless the instruction used it. */
+static void hold_stack(struct translation_job *job, bool t_kept)
 {
     if (job->mode.window && job->mode.stack_size == 8)
-        job->held_next = REG_RSP;
+        job->held_next = (struct held){{REG_RSP, t_kept ? job->held.slot[1] : REG_NONE}};
 }
 
 /*
@@ -87,7 +87,7 @@ void emit_push_register(struct translation_job *job, unsigned value)
     else
         e_op_mem(e, false, 0x89, value, HOST_T, HOST_RCX, 1, 0);
     emit_adjust_sp(job, -size);
-    hold_stack(job);
+    hold_stack(job, value != HOST_T && !job->insn.mem.present);
 }
 
 /* Pushes a constant: in 64-bit mode through t unless it is a sign-extended imm32. */
@@ -110,7 +110,7 @@ static void emit_push_constant(struct translation_job *job, uint64_t value)
         e_stack_access(job, 0x89, 8, HOST_T, -8);
     }
     emit_adjust_sp(job, -size);
-    hold_stack(job);
+    hold_stack(job, size == 4 || value == sign_extend(value, 4));
 }
 
 static bool emit_push(struct translation_job *job)
@@ -158,7 +158,7 @@ static bool emit_pop(struct translation_job *job)
     emit_adjust_sp(job, size);
     if (to == HOST_T)
         emit_write_gpr(job, insn->reg, HOST_T);
-    hold_stack(job);
+    hold_stack(job, to != HOST_T);
     if (insn->reg == REG_RSP)
         job->sp_aligned = false;
     return true;

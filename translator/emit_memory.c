@@ -89,8 +89,8 @@ uint32_t site_add(struct translation_job *job, enum site_kind kind)
                                         .tb = tb_index(cache, job->tb),
                                         .guest = (uint16_t)(job->lin - job->tb->lin),
                                         .length = job->insn.length,
-                                        .retry_held = REG_NONE,
-                                        .next_held = REG_NONE,
+                                        .retry_held = HELD_NOTHING,
+                                        .next_held = HELD_NOTHING,
                                         .code = code_offset(job, job->e.at),
                                         .retry = code_offset(job, job->begin)};
     return index;
@@ -331,8 +331,7 @@ static void emit_page_end(struct translation_job *job, const struct address *add
     job->sp_aligned |= stack;
 }
 
-/* May the access use the view's window? What C cannot find again from the registers goes through the tables. */
-static bool window_usable(const struct translation_job *job)
+bool window_usable(const struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
     return job->mode.window && insn->code_size != 2 && insn->mem.present && !insn->bit_string &&
@@ -360,28 +359,48 @@ static void note_address(struct translation_job *job, struct site *site)
 }
 
 /*
- * rcx = host minus linear in the window; see softmmu/window.h:
- *     pext  rcx, base, gs:[region_mask]
- *     mov   rcx, gs:[rcx * 8 + REGIONS]
- * Where the region is known (constants, 32-bit code) the second alone; nothing where rcx holds it already.
+ * to = host minus linear in the window, for the region of the address in host register `base`; see softmmu/window.h:
+ *     pext  to, base, gs:[region_mask]
+ *     mov   to, gs:[to * 8 + REGIONS]
+ */
+void emit_window_delta(struct translation_job *job, unsigned to, unsigned base)
+{
+    struct emitter *e = &job->e;
+    if (job->bt->host.fast_pext) {
+        e_pext(e, to, base, CONSTANT(region_mask));
+    } else {
+        e_rorx(e, to, base, WINDOW_REGION_BITS);
+        e_movzx16(e, to, to);
+    }
+    e_load_table(e, to, to, VIEW_REGIONS);
+}
+
+/* rcx = the delta for an address: from where it is held, or, where the region is known (constants, 32-bit code), by one
+ * load.
  */
 static void emit_window(struct translation_job *job, const struct address *address)
 {
     struct emitter *e = &job->e;
-    if (address->base != HOST_T && job->held == job->insn.mem.base)
-        return;
-    if (address->constant || job->insn.code_size != 8) {
-        uint64_t region = address->constant ? address->value >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1) : 0;
-        e_load_state(e, HOST_RCX, (int32_t)(VIEW_REGIONS + 8 * region));
-        return;
-    }
-    if (job->bt->host.fast_pext) {
-        e_pext(e, HOST_RCX, address->base, CONSTANT(region_mask));
-    } else {
-        e_rorx(e, HOST_RCX, address->base, WINDOW_REGION_BITS);
-        e_movzx16(e, HOST_RCX, HOST_RCX);
-    }
-    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_REGIONS);
+    int slot = address->constant || address->base == HOST_T ? -1 : held_slot(job, job->insn.mem.base);
+    if (slot == 1)
+        e_mov(e, HOST_RCX, HOST_T);
+    else if (slot < 0 && (address->constant || job->insn.code_size != 8))
+        e_load_state(
+            e, HOST_RCX,
+            (int32_t)(VIEW_REGIONS +
+                      (address->constant ? 8 * (address->value >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)) : 0)));
+    else if (slot < 0)
+        emit_window_delta(job, HOST_RCX, address->base);
+}
+
+uint32_t emit_window_site(struct translation_job *job, unsigned size, enum access access)
+{
+    uint32_t index = site_add(job, SITE_ACCESS);
+    struct site *site = &job->bt->cache.sites[index];
+    site->size = (uint8_t)size;
+    site->access = (uint8_t)access;
+    note_address(job, site);
+    return index;
 }
 
 uint32_t emit_lookup(struct translation_job *job, const struct address *address, unsigned size, enum access access,
@@ -391,14 +410,14 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
     int32_t table = access == ACCESS_WRITE ? VIEW_WRITE : VIEW_READ;
 
     emit_room(job, 40);
-    uint32_t site = site_add(job, SITE_ACCESS);
-    job->bt->cache.sites[site].size = (uint8_t)size;
-    job->bt->cache.sites[site].access = (uint8_t)access;
     if (window_usable(job)) {
-        note_address(job, &job->bt->cache.sites[site]);
+        uint32_t site = emit_window_site(job, size, access);
         emit_window(job, address);
         return site;
     }
+    uint32_t site = site_add(job, SITE_ACCESS);
+    job->bt->cache.sites[site].size = (uint8_t)size;
+    job->bt->cache.sites[site].access = (uint8_t)access;
     if (size > 1 && !aligned && !address->constant)
         emit_page_end(job, address, size, site);
     emit_room(job, 60);

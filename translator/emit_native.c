@@ -176,7 +176,43 @@ static void emit_indexed(struct translation_job *job, const struct scratch *scra
     job->e.at += insn_reencode(job->e.at, insn, host);
     store_scratch(job, scratch);
     if (scratch->guest[0] == HOST_NONE)
-        job->held_next = mem->base;
+        job->held_next.slot[0] = mem->base;
+}
+
+/*
+ * Through a window, [base + disp] with both scratch registers free: either may hold the base's delta, now or for later.
+ *     op    [base + rcx (t) + disp]
+ */
+static bool based_in_window(const struct translation_job *job, const struct scratch *scratch)
+{
+    return job->insn.code_size == 8 && window_usable(job) && leaves_t_free(&job->insn) &&
+           scratch->guest[0] == HOST_NONE && scratch->guest[1] == HOST_NONE && !insn_no_rex(&job->insn);
+}
+
+static void emit_based(struct translation_job *job, struct host_operands *host)
+{
+    const struct insn *insn = &job->insn;
+    const struct mem_operand *mem = &insn->mem;
+    unsigned base = host_of[mem->base];
+    int slot = held_slot(job, mem->base);
+    bool known = slot >= 0;
+
+    if (!known && job->held.slot[0] == REG_NONE)
+        slot = 0;
+    else if (!known)
+        slot = job->held.slot[1] == REG_NONE ? 1 : !job->held_last;
+    uint32_t site = emit_window_site(job, mem->size, mem->access & MEM_WRITE ? ACCESS_WRITE : ACCESS_READ);
+    emit_room(job, 80);
+    if (!known)
+        emit_window_delta(job, scratch_host[slot], base);
+    host->base = (uint8_t)base;
+    host->index = scratch_host[slot];
+    host->disp = (int32_t)mem->disp;
+    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    job->e.at += insn_reencode(job->e.at, insn, host);
+    job->held_next = job->held;
+    job->held_next.slot[slot] = mem->base;
+    job->held_last = (uint8_t)slot;
 }
 
 /* Through a window an address that fits a displacement is one: [rcx + disp]. */
@@ -201,6 +237,10 @@ static void emit_with_memory(struct translation_job *job)
     enum fold fold = choose_fold(insn, &scratch, t_free);
     if (placed && fold != FOLD_IMPOSSIBLE && indexed_in_window(job, &scratch)) {
         emit_indexed(job, &scratch, &host);
+        return;
+    }
+    if (placed && based_in_window(job, &scratch)) {
+        emit_based(job, &host);
         return;
     }
     uint8_t *start = job->e.at;
@@ -229,8 +269,8 @@ static void emit_with_memory(struct translation_job *job)
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);
-    if (job->mode.window && fold == FOLD_NONE && t_free && scratch.guest[0] == HOST_NONE)
-        job->held_next = insn->mem.base;
+    if (job->mode.window && address.base == HOST_RCX && scratch.guest[1] == HOST_NONE)
+        job->held_next.slot[1] = job->held.slot[1]; /* t was not used */
 }
 
 /*
@@ -311,8 +351,9 @@ static void emit_without_memory(struct translation_job *job)
     }
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);
-    if (scratch.guest[0] == HOST_NONE)
-        job->held_next = job->held;
+    for (unsigned i = 0; i < 2; i++)
+        if (scratch.guest[i] == HOST_NONE)
+            job->held_next.slot[i] = job->held.slot[i];
     if (insn->gpr_written >> REG_RSP & 1)
         job->sp_aligned = keeps_alignment(job);
 }
@@ -366,7 +407,9 @@ void emit_lea(struct translation_job *job)
     if (spilled)
         e_store_state(e, HOST_T, gpr_state(insn->reg));
     if (index != HOST_RCX)
-        job->held_next = job->held;
+        job->held_next.slot[0] = job->held.slot[0];
+    if (!spilled && base != HOST_T)
+        job->held_next.slot[1] = job->held.slot[1];
     if (insn->reg == REG_RSP)
         job->sp_aligned = job->sp_aligned && mem->base == REG_RSP && index == HOST_NONE &&
                           insn->operand_size == job->mode.stack_size && !(mem->disp & (job->mode.stack_size - 1));

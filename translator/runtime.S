@@ -48,7 +48,8 @@ bt_resume:
     mov %dl, %al
     add $0x7f, %al /* OF */
     sahf
-    mov %gs:VCPU_RESUME_RCX, %rcx
+    mov %gs:VCPU_RESUME_SCRATCH + 0, %rcx
+    mov %gs:VCPU_RESUME_SCRATCH + 8, %r15
     mov %gs:VCPU_GPR + 8, %r10
     mov %gs:VCPU_GPR + 16, %rdx
     mov %gs:VCPU_GPR + 24, %rbx

@@ -363,13 +363,13 @@ static bool still_as_promised(const struct vcpu *vcpu, const struct tb *tb)
     return !mode.sp_aligned || !(vcpu->gpr[REG_RSP] & (mode.stack_size - 1u));
 }
 
-/* On within a block: rcx gets the window delta for `held` again, if the code relies on it. */
-static uint64_t resume(struct vcpu *vcpu, uint32_t code, uint8_t held)
+/* On within a block: the scratch registers get the window deltas again that the code relies on. */
+static uint64_t resume(struct vcpu *vcpu, uint32_t code, struct held held)
 {
-    if (held != REG_NONE) {
-        const uint64_t *regions = (const uint64_t *)(vcpu->shadow->current->base + VIEW_REGIONS);
-        vcpu->resume_rcx = regions[vcpu->gpr[held] >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)];
-    }
+    const uint64_t *regions = (const uint64_t *)(vcpu->shadow->current->base + VIEW_REGIONS);
+    for (unsigned i = 0; i < 2; i++)
+        if (held.slot[i] != REG_NONE)
+            vcpu->resume_scratch[i] = regions[vcpu->gpr[held.slot[i]] >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)];
     return sync_in(vcpu, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
 }
 

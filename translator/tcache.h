@@ -63,6 +63,12 @@ struct site_address {
     bool add_base; /* the segment's base is added */
 };
 
+/* Guest registers whose window deltas rcx [0] and t [1] hold, or REG_NONE. */
+struct held {
+    uint8_t slot[2];
+};
+#define HELD_NOTHING ((struct held){{REG_NONE, REG_NONE}})
+
 /* A place in host code that may enter the slow path or trap, and the guest instruction it belongs to: the unwind
  * record. */
 struct site {
@@ -79,7 +85,7 @@ struct site {
     bool window;          /* SITE_ACCESS through a window: it has no stub, `address` tells where */
     bool folded; /* t holds the host address when the instruction runs: a trap cannot tell the linear address */
     bool leave;  /* the rest of the block relies on what did not hold: go on in another block */
-    uint8_t retry_held, next_held; /* guest register whose window delta rcx holds there, or REG_NONE */
+    struct held retry_held, next_held; /* what the code there relies on */
     struct site_address address;
 };
 

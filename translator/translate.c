@@ -83,7 +83,7 @@ static void emit_instruction(struct translation_job *job)
 }
 
 /* Sites of the current instruction learn where the next one begins, and what rcx holds at both ends. */
-static void close_instruction(struct translation_job *job, uint8_t held_before)
+static void close_instruction(struct translation_job *job, struct held held_before)
 {
     struct tcache *cache = &job->bt->cache;
     for (uint32_t i = job->first_site; i < cache->site_count; i++) {
@@ -155,10 +155,12 @@ static bool zero_extends(const struct insn *insn)
 static void note_results(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
-    uint8_t held = job->held_next;
-    if (held != REG_NONE && insn->gpr_written >> held & 1 && !small_step(insn, held))
-        held = REG_NONE;
-    job->held = held;
+    job->held = job->held_next;
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t guest = job->held.slot[i];
+        if (guest != REG_NONE && insn->gpr_written >> guest & 1 && !small_step(insn, guest))
+            job->held.slot[i] = REG_NONE;
+    }
     job->below_4g &= (uint16_t)~insn->gpr_written;
     if (zero_extends(insn))
         job->below_4g |= insn->gpr_written;
@@ -181,8 +183,8 @@ static void add_instruction(struct translation_job *job)
     job->lin = tb->lin + tb->guest_size;
     job->begin = job->e.at;
     job->first_site = job->bt->cache.site_count;
-    uint8_t held_before = job->held;
-    job->held_next = REG_NONE;
+    struct held held_before = job->held;
+    job->held_next = HELD_NOTHING;
     emit_instruction(job);
     note_results(job);
     close_instruction(job, held_before);
@@ -221,7 +223,7 @@ static bool emit_straddling(struct translation_job *job, const uint8_t *bytes, u
     job->begin = job->e.at;
     job->first_site = job->bt->cache.site_count;
     emit_page_guard(job, (job->tb->lin | GUEST_PAGE_OFFSET) + 1, job->tb->page[1]);
-    close_instruction(job, REG_NONE);
+    close_instruction(job, HELD_NOTHING);
     uint32_t guard = job->bt->cache.site_count - 1;
     add_instruction(job);
     job->bt->cache.sites[guard].next = code_offset(job, job->e.at);
@@ -274,7 +276,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->tb = tb;
     __builtin_memcpy(&job->mode, &mode, sizeof(mode));
     job->sp_aligned = job->mode.sp_aligned;
-    job->held = REG_NONE;
+    job->held = HELD_NOTHING;
     job->below_4g = 0;
     job->branches = 0;
     job->ended = false;

@@ -211,8 +211,8 @@ struct vcpu {
     struct vcpu *self;                                    /* the C mapping */
     uint32_t events;                                      /* EVENT_*: requests from outside, any thread; atomic */
     uint64_t temp[2];                                     /* translated code, within one guest instruction */
-    uint32_t last_branch; /* site of the indirect branch that translated code could not resolve itself */
-    uint64_t resume_rcx;  /* host RCX where translated code goes on */
+    uint32_t last_branch;       /* site of the indirect branch that translated code could not resolve itself */
+    uint64_t resume_scratch[2]; /* host RCX and R15 where translated code goes on */
     struct segment segment[SEG_ALL];
 
     /* --- system state --- */

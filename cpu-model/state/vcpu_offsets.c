@@ -10,7 +10,7 @@ _Static_assert(offsetof(struct vcpu, native_sp) == VCPU_NATIVE_SP, "VCPU_NATIVE_
 _Static_assert(offsetof(struct vcpu, host_sp) == VCPU_HOST_SP, "VCPU_HOST_SP");
 _Static_assert(offsetof(struct vcpu, return_sp) == VCPU_RETURN_SP, "VCPU_RETURN_SP");
 _Static_assert(offsetof(struct vcpu, resume_pc) == VCPU_RESUME_PC, "VCPU_RESUME_PC");
-_Static_assert(offsetof(struct vcpu, resume_rcx) == VCPU_RESUME_RCX, "VCPU_RESUME_RCX");
+_Static_assert(offsetof(struct vcpu, resume_scratch) == VCPU_RESUME_SCRATCH, "VCPU_RESUME_SCRATCH");
 _Static_assert(offsetof(struct vcpu, slow_function) == VCPU_SLOW_FUNCTION, "VCPU_SLOW_FUNCTION");
 _Static_assert(offsetof(struct vcpu, exit_function) == VCPU_EXIT_FUNCTION, "VCPU_EXIT_FUNCTION");
 _Static_assert(offsetof(struct vcpu, jump_function) == VCPU_JUMP_FUNCTION, "VCPU_JUMP_FUNCTION");
