@@ -67,6 +67,32 @@ static void setup_cmos(struct pc *pc)
             mc146818_set_cmos(&pc->rtc, values[i].index + byte, (uint8_t)(values[i].value >> 8 * byte));
 }
 
+/* --- ACPI -----------------------------------------------------------------------------------------------------------
+ */
+
+/* Firmware gives addresses to PCI devices from 2 GiB on where memory leaves room. */
+static uint32_t pci_hole(const struct pc *pc)
+{
+    uint64_t ram = pc->config.ram_bytes;
+    return ram <= 0x80000000 ? 0x80000000 : (uint32_t)PCI_HOLE;
+}
+
+static struct acpi_tables_config acpi_config(const struct pc *pc)
+{
+    uint16_t pm_base = piix4_pm_base(&pc->piix4_pm);
+    return (struct acpi_tables_config){.cpu_count = 1,
+                                       .lapic_base = LAPIC_DEFAULT_BASE,
+                                       .ioapic_base = IOAPIC_DEFAULT_BASE,
+                                       .pm_port = pm_base ? pm_base : PM_BASE,
+                                       .smi_port = SMI_PORT,
+                                       .reset_port = RESET_PORT,
+                                       .sci_irq = IRQ_SCI,
+                                       .pci_hole = pci_hole(pc),
+                                       .hpet_base = HPET_BASE,
+                                       .cmos_century = MC146818_CENTURY,
+                                       .vga = pc->config.vga};
+}
+
 /* --- fw_cfg ------------------------------------------------------------------------------------------------------- */
 
 static void put_little(uint8_t *to, uint64_t value, unsigned size)
@@ -90,6 +116,18 @@ static void add_e820(struct pc *pc)
     fw_cfg_add_file(&pc->fw_cfg, "etc/e820", entries, ram > low ? 40 : 20);
 }
 
+static void add_acpi(struct pc *pc)
+{
+    uint8_t tables[ACPI_TABLES_MAX], rsdp[ACPI_RSDP_SIZE], script[ACPI_LOADER_MAX];
+    struct acpi_tables_config config = acpi_config(pc);
+    struct acpi_links links;
+
+    size_t size = acpi_tables_build(&config, tables, sizeof(tables), rsdp, &links);
+    fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_TABLES, tables, (uint32_t)size);
+    fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_RSDP, rsdp, sizeof(rsdp));
+    fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_LOADER, script, (uint32_t)acpi_loader_build(&links, script));
+}
+
 void pc_prepare_firmware(struct pc *pc)
 {
     static const uint8_t sleep_states[6] = {128, 0, 0, 1, 2, 128}; /* S0 and S5 */
@@ -105,6 +143,7 @@ void pc_prepare_firmware(struct pc *pc)
     fw_cfg_add_number(fw, FW_CFG_BOOT_MENU, boot->menu, 2);
     fw_cfg_add_number(fw, FW_CFG_IRQ0_OVERRIDE, 1, 1);
     add_e820(pc);
+    add_acpi(pc);
     fw_cfg_add_file(fw, "etc/system-states", sleep_states, sizeof(sleep_states));
     if (boot->menu_wait >= 0) {
         put_little(wait, (uint64_t)boot->menu_wait, 2);
@@ -112,27 +151,15 @@ void pc_prepare_firmware(struct pc *pc)
     }
 }
 
+/* The script is read first. By then firmware has put the ACPI registers where it wants them. */
 void pc_firmware_item_selected(void *context, uint16_t key)
 {
-    (void)context;
-    (void)key;
+    struct pc *pc = context;
+    if (key && key == fw_cfg_file_key(&pc->fw_cfg, ACPI_FILE_LOADER))
+        add_acpi(pc);
 }
 
 /* --- without firmware --------------------------------------------------------------------------------------------- */
-
-static struct acpi_tables_config acpi_config(const struct pc *pc)
-{
-    uint16_t pm_base = piix4_pm_base(&pc->piix4_pm);
-    return (struct acpi_tables_config){.cpu_count = 1,
-                                       .lapic_base = LAPIC_DEFAULT_BASE,
-                                       .ioapic_base = IOAPIC_DEFAULT_BASE,
-                                       .pm_port = pm_base ? pm_base : PM_BASE,
-                                       .smi_port = SMI_PORT,
-                                       .reset_port = RESET_PORT,
-                                       .sci_irq = IRQ_SCI,
-                                       .cmos_century = MC146818_CENTURY,
-                                       .vga = pc->config.vga};
-}
 
 static void setup_acpi(struct pc *pc)
 {
@@ -140,7 +167,7 @@ static void setup_acpi(struct pc *pc)
     struct acpi_tables_config config = acpi_config(pc);
 
     config.base = gpa(pc->acpi_base);
-    size_t size = acpi_tables_build(&config, tables, sizeof(tables), rsdp);
+    size_t size = acpi_tables_build(&config, tables, sizeof(tables), rsdp, NULL);
     space_write_bytes(pc->config.space, gpa(pc->acpi_base), tables, size);
     space_write_bytes(pc->config.space, gpa(ACPI_RSDP_ADDRESS), rsdp, sizeof(rsdp));
 }

@@ -20,6 +20,8 @@ static const struct acpi_tables_config config = {
     .reset_port = 0xcf9,
     .sci_irq = 9,
     .cmos_century = 0x32,
+    .pci_hole = 0x20000000,
+    .hpet_base = 0xfed00000,
 };
 
 struct tables {
@@ -31,7 +33,7 @@ struct tables {
 static struct tables build(const struct acpi_tables_config *from)
 {
     struct tables tables = {0};
-    tables.size = acpi_tables_build(from, tables.bytes, sizeof(tables.bytes), tables.rsdp);
+    tables.size = acpi_tables_build(from, tables.bytes, sizeof(tables.bytes), tables.rsdp, NULL);
     return tables;
 }
 
@@ -144,12 +146,14 @@ Test(acpi_tables, vga_flag_follows_the_configuration)
 Test(acpi_tables, madt_lists_processors_and_routing)
 {
     static const uint8_t expected[] = {
-        0, 8,  0,    0, 1, 0, 0,    0,                  /* processor 0 */
-        0, 8,  1,    1, 1, 0, 0,    0,                  /* processor 1 */
-        1, 12, 5,    0, 0, 0, 0xc0, 0xfe, 0,   0, 0, 0, /* I/O APIC */
-        2, 10, 0,    0, 2, 0, 0,    0,    0,   0,       /* IRQ 0 is GSI 2 */
-        2, 10, 0,    9, 9, 0, 0,    0,    0xd, 0,       /* SCI: level, active high */
-        4, 6,  0xff, 0, 0, 1,                           /* NMI on LINT1 */
+        0, 8,  0, 0,  1,  0, 0,    0,                                 /* processor 0 */
+        0, 8,  1, 1,  1,  0, 0,    0,                                 /* processor 1 */
+        1, 12, 5, 0,  0,  0, 0xc0, 0xfe, 0,   0, 0, 0,                /* I/O APIC */
+        2, 10, 0, 0,  2,  0, 0,    0,    0,   0,                      /* IRQ 0 is GSI 2 */
+        2, 10, 0, 5,  5,  0, 0,    0,    0xd, 0,                      /* PCI: level, active high */
+        2, 10, 0, 9,  9,  0, 0,    0,    0xd, 0,                      /* SCI: the same */
+        2, 10, 0, 10, 10, 0, 0,    0,    0xd, 0,                      /* PCI */
+        2, 10, 0, 11, 11, 0, 0,    0,    0xd, 0, 4, 6, 0xff, 0, 0, 1, /* NMI on LINT1 */
     };
     struct tables tables = build(&config);
     const uint8_t *madt = listed_table(&tables, 2, "APIC");
@@ -162,9 +166,10 @@ Test(acpi_tables, madt_lists_processors_and_routing)
 Test(acpi_tables, ssdt_declares_each_processor)
 {
     static const uint8_t expected[] = {
-        0x10, 0x41, 0x02, '\\', '_', 'S', 'B', '_',                /* Scope, 21h bytes */
-        0x5b, 0x83, 0x0b, 'C',  'P', '0', '0', 0,   0, 0, 0, 0, 0, /* Processor */
-        0x5b, 0x83, 0x0b, 'C',  'P', '0', '1', 1,   0, 0, 0, 0, 0,
+        0x08, '\\', 'P',  'C',  'I', 'B', 0x0c, 0,   0, 0, 0x20,       /* Name (\PCIB, 20000000h) */
+        0x10, 0x41, 0x02, '\\', '_', 'S', 'B',  '_',                   /* Scope, 21h bytes */
+        0x5b, 0x83, 0x0b, 'C',  'P', '0', '0',  0,   0, 0, 0,    0, 0, /* Processor */
+        0x5b, 0x83, 0x0b, 'C',  'P', '0', '1',  1,   0, 0, 0,    0, 0,
     };
     struct tables tables = build(&config);
     const uint8_t *ssdt = listed_table(&tables, 1, "SSDT");
@@ -214,8 +219,47 @@ Test(acpi_tables, never_writes_beyond_the_capacity)
     for (size_t capacity = 0; capacity <= size; capacity++) {
         uint8_t rsdp[ACPI_RSDP_SIZE], tables[ACPI_TABLES_MAX];
         memset(tables, 0xa5, sizeof(tables));
-        cr_assert_eq(acpi_tables_build(&config, tables, capacity, rsdp), capacity == size ? size : 0);
+        cr_assert_eq(acpi_tables_build(&config, tables, capacity, rsdp, NULL), capacity == size ? size : 0);
         for (size_t i = capacity; i < sizeof(tables); i++)
             cr_assert_eq(tables[i], 0xa5);
     }
+}
+
+Test(acpi_tables, hpet)
+{
+    struct tables tables = build(&config);
+    const uint8_t *hpet = listed_table(&tables, 3, "HPET");
+    cr_assert_eq(get(hpet, 4, 4), 56);
+    cr_assert_eq(get(hpet, 36, 4), 0x8086a201);
+    cr_assert_eq(get(hpet, 44, 8), 0xfed00000);
+}
+
+/* Does what firmware's loader does, and compares with the tables built for the place. */
+Test(acpi_tables, the_loader_script_moves_them)
+{
+    static uint8_t script[ACPI_LOADER_MAX];
+    struct acpi_tables_config moved = config;
+    struct acpi_links links;
+    struct tables tables = {0}, expected = build(&config);
+
+    moved.base = gpa(0);
+    tables.size = acpi_tables_build(&moved, tables.bytes, sizeof(tables.bytes), tables.rsdp, &links);
+    cr_assert_eq(tables.size, expected.size);
+    size_t size = acpi_loader_build(&links, script);
+    cr_assert_eq(size % ACPI_LOADER_ENTRY, 0);
+    for (size_t at = 0; at < size; at += ACPI_LOADER_ENTRY) {
+        const uint8_t *entry = script + at;
+        uint8_t *file = !strcmp((const char *)entry + 4, ACPI_FILE_RSDP) ? tables.rsdp : tables.bytes;
+        if (entry[0] == 2) {
+            uint8_t *field = file + get(entry, 116, 4);
+            uint64_t value = get(field, 0, entry[120]) + BASE;
+            for (unsigned i = 0; i < entry[120]; i++)
+                field[i] = (uint8_t)(value >> i * 8);
+        } else if (entry[0] == 3) {
+            file[get(entry, 60, 4)] =
+                (uint8_t)(file[get(entry, 60, 4)] - sum(file + get(entry, 64, 4), get(entry, 68, 4)));
+        }
+    }
+    cr_assert(!memcmp(tables.bytes, expected.bytes, expected.size));
+    cr_assert(!memcmp(tables.rsdp, expected.rsdp, sizeof(expected.rsdp)));
 }
