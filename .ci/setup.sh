@@ -22,8 +22,8 @@ install_packages() {
 }
 
 # What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables,
-# libpng writes screen dumps.
-BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev"
+# libpng writes screen dumps, SDL opens the window, whose font is that of SeaBIOS's VGA BIOS.
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev libsdl2-dev seabios"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler.

@@ -204,6 +204,8 @@ int machine_create_stream(struct machine *m, struct stream **stream, const char 
 {
     char notice[160];
 
+    if (!strcmp(where, "vc") && !m->options.window)
+        return error_set(err, -EINVAL, "%s vc: that is in the window, and there is none; choose another place", option);
     bool standard = !strcmp(where, "stdio") || !strcmp(where, "mon:stdio");
     if (standard && m->uses_terminal)
         return error_set(err, -EBUSY, "%s %s: standard input and output are used already; choose another place", option,
@@ -243,7 +245,10 @@ static int create_streams(struct machine *m, struct pc_config *config, struct er
     for (unsigned i = 0; i < MACHINE_SERIALS && !r; i++) {
         const char *where = o->serial[i];
         if (!where && i == 0)
-            where = o->headless && !o->nographic ? "null" : m->uses_terminal ? "null" : "mon:stdio";
+            where = o->window                                     ? "vc"
+                    : o->display == DISPLAY_NONE && !o->nographic ? "null"
+                    : m->uses_terminal                            ? "null"
+                                                                  : "mon:stdio";
         if (!where)
             continue;
         r = create_stream(m, &m->serial[i], "-serial", where, err);

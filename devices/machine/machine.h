@@ -11,6 +11,7 @@
 #include "devices/machine/options.h"
 
 struct machine;
+struct ui;
 
 /* X(symbol, QEMU's name for it). Running, or why not. */
 #define MACHINE_STATES(X)                                                                                              \
@@ -53,6 +54,40 @@ void machine_power_button(struct machine *machine);
 
 /* A byte as if it had come over serial port `port` (0 or 1). */
 void machine_serial_input(struct machine *machine, unsigned port, uint8_t byte);
+
+/*
+ * The display and the input devices. The machine's lock is held from the one call to the other, so be quick; calls of
+ * ui.h are made in between, and no others of this header.
+ */
+struct ui *machine_lock_ui(struct machine *machine);
+void machine_unlock_ui(struct machine *machine);
+
+/*
+ * Consoles that the options put into the window ("vc"): a non-blocking descriptor to read output from and to write
+ * what is typed to, or -1: that console is elsewhere. It stays the machine's.
+ */
+enum machine_console { MACHINE_CONSOLE_MONITOR, MACHINE_CONSOLE_SERIAL };
+int machine_console(struct machine *machine, enum machine_console console);
+
+/* Runs a line of the human monitor; *output gets what it prints, to be freed. Returns 0 or -ENOMEM. */
+int machine_command(struct machine *machine, const char *line, char **output);
+
+/* Types UTF-8 text on the guest's keyboard, for a US layout: as much of it as there is room for now. Returns how many
+ * bytes were taken; characters that such a keyboard does not have are left out. */
+size_t machine_type(struct machine *machine, const char *text);
+
+/*
+ * A way to show a machine to a person. The program's main() chooses one before the machine is created (options->window)
+ * and then calls run() in place of machine_run(), on the main thread.
+ */
+struct machine_frontend {
+    const char *name;
+    bool (*usable)(void); /* there is a display to open a window on */
+    /* Returns 0 with machine_run()'s *status, or -errno with a message: then the machine did not run. */
+    int (*run)(struct machine *machine, const struct machine_options *options, int *status, struct error *err);
+};
+
+extern const struct machine_frontend frontend_sdl; /* of the folder frontend-sdl */
 
 /* Why the machine ended badly: lines of text, empty if it did not. Valid until machine_destroy(). */
 const char *machine_report(const struct machine *machine);

@@ -75,6 +75,32 @@ static int start_log(const struct machine_options *options, struct error *err)
     return 0;
 }
 
+/* Decides whether there will be a window. Returns 0, or -EINVAL with a message. */
+static int choose_display(struct machine_options *options, struct error *err)
+{
+    if (options->display == DISPLAY_SDL && !frontend_sdl.usable())
+        return error_set(err, -EINVAL,
+                         "-display sdl: there is no display to open a window on; set DISPLAY, or use -nographic or "
+                         "-display none");
+    if (options->nographic || options->display == DISPLAY_NONE)
+        return 0;
+    options->window = frontend_sdl.usable();
+    return 0;
+}
+
+static int run(struct machine *machine, const struct machine_options *options)
+{
+    struct error err;
+    int status;
+
+    if (!options->window && !options->nographic && options->display == DISPLAY_DEFAULT)
+        fprintf(stderr, "ring3: no display, so no window: the serial console is here (set DISPLAY for a window; "
+                        "-nographic or -display none if none is wanted)\n");
+    if (!options->window)
+        return machine_run(machine);
+    return frontend_sdl.run(machine, options, &status, &err) ? fail(err.text) : status;
+}
+
 int main(int argc, char *argv[])
 {
     struct machine_options options;
@@ -88,10 +114,12 @@ int main(int argc, char *argv[])
     }
     if (start_log(&options, &err))
         return fail(err.text);
+    if (choose_display(&options, &err))
+        return fail(err.text);
     struct machine *machine = machine_create(&options, &err);
     if (!machine)
         return fail(err.text);
-    int status = machine_run(machine);
+    int status = run(machine, &options);
     if (machine_report(machine)[0])
         fail(machine_report(machine));
     machine_destroy(machine);

@@ -14,6 +14,9 @@ int machine_create_monitors(struct machine *m, struct error *err)
 {
     const struct stream_config config = {.loop = &m->loop, .output_max = STREAM_OUTPUT_MAX_MONITOR, .context = m};
 
+    struct machine_options *o = &m->options;
+    if (o->window && !o->monitor_given && o->monitors < MACHINE_MONITORS)
+        o->monitor[o->monitors++].where = "vc";
     for (unsigned i = 0; i < m->options.monitors; i++) {
         const char *where = m->options.monitor[i].where;
         const char *option = m->options.monitor[i].qmp ? "-qmp" : "-monitor";

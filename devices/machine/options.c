@@ -105,6 +105,7 @@ STRING_SETTER(set_name, name)
         return 0;                                                                                                      \
     }
 FLAG_SETTER(set_nographic, o->nographic = true)
+FLAG_SETTER(set_full_screen, o->full_screen = true)
 FLAG_SETTER(set_no_reboot, o->no_reboot = true)
 FLAG_SETTER(set_no_shutdown, o->no_shutdown = true)
 FLAG_SETTER(set_snapshot, o->drives.snapshot = true)
@@ -272,9 +273,12 @@ static int set_log(struct machine_options *o, const char *value, struct error *e
 
 static int set_display(struct machine_options *o, const char *value, struct error *err)
 {
-    o->headless = true;
-    if (strcmp(value, "none"))
-        return INVALID("-display %s: there is no display yet; use -display none or -nographic", value);
+    if (!strcmp(value, "none"))
+        o->display = DISPLAY_NONE;
+    else if (!strcmp(value, "sdl"))
+        o->display = DISPLAY_SDL;
+    else
+        return INVALID("-display %s: no such display; use -display sdl (a window), -display none or -nographic", value);
     return 0;
 }
 
@@ -291,6 +295,7 @@ static int add_monitor(struct machine_options *o, const char *option, const char
 
 static int set_monitor(struct machine_options *o, const char *value, struct error *err)
 {
+    o->monitor_given = true;
     return add_monitor(o, "-monitor", value, false, err);
 }
 
@@ -398,7 +403,7 @@ static const struct option table[] = {
      "drives to boot from: order=cdn,once=d,menu=on,splash-time=MS (a floppy, c disk, d CD-ROM)"},
     {"nographic", NULL, set_nographic, "no window; the first serial port and the control keys on this terminal"},
     {"serial", "WHERE", set_serial,
-     "serial port: mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
+     "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
     {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
     {"accel", "ENGINE", set_accel,
      "engine: bt[,tb-size=MB][,without=bmi2+pext+fsgsbase] translates, interp interprets"},
@@ -409,7 +414,8 @@ static const struct option table[] = {
     {"device", "DEVICE", set_device, "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04"},
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
     {"vga", "CARD", set_vga, "display adapter: std (VGA with VBE) or none"},
-    {"display", "none", set_display, "no window"},
+    {"display", "WHERE", set_display, "sdl: a window (default where there is a display); none: no window"},
+    {"full-screen", NULL, set_full_screen, "the window takes the whole screen"},
     {"monitor", "WHERE", set_monitor,
      "monitor for people: stdio, none, pty, unix:PATH or tcp:HOST:PORT and ,server=on,wait=off"},
     {"qmp", "WHERE", set_qmp, "monitor for programs (QMP): stdio, unix:PATH or tcp:HOST:PORT and ,server=on,wait=off"},

@@ -26,6 +26,8 @@ enum options_action {
     OPTIONS_LOG_HELP,
 };
 
+enum display_choice { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_SDL };
+
 enum rtc_base { RTC_UTC, RTC_LOCALTIME, RTC_DATE };
 
 struct machine_options {
@@ -49,8 +51,11 @@ struct machine_options {
         bool qmp;
     } monitor[MACHINE_MONITORS]; /* -monitor and -qmp in order */
     unsigned monitors;
+    bool monitor_given; /* -monitor, be it none */
     bool nographic;
-    bool headless; /* -display none */
+    enum display_choice display;
+    bool full_screen;
+    bool window; /* the machine is shown in a window; its consoles are there unless said otherwise */
     bool no_vga;
     bool no_reboot, no_shutdown;
     bool start_stopped;

@@ -359,6 +359,19 @@ static int open_pty(struct stream *s, const char *option, char *notice, size_t n
     return watch(s, master, fcntl(master, F_DUPFD_CLOEXEC, 0), err);
 }
 
+/* One end of a pair of sockets is ours, the other the window's. */
+static int open_window(struct stream *s, const char *option, struct error *err)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
+        return error_set(err, -errno, "%s vc: %s", option, strerror(errno));
+    s->window_end = ends[1];
+    s->non_blocking = true;
+    s->terminal = true;
+    return watch(s, ends[0], fcntl(ends[0], F_DUPFD_CLOEXEC, 0), err);
+}
+
 static void on_client(void *context, short events)
 {
     struct stream *s = context;
@@ -499,7 +512,7 @@ int stream_create(struct stream **stream, const char *option, const char *where,
     s->chardev.ready = stream_ready;
     s->chardev.backlog = stream_backlog;
     s->second.send = second_send;
-    s->input.fd = s->output.fd = s->listener.fd = s->pty_slave = -1;
+    s->input.fd = s->output.fd = s->listener.fd = s->pty_slave = s->window_end = -1;
     if (config->clock)
         vtimer_init(&s->flush_timer, config->clock, on_flush_timer, s);
     if (!strcmp(where, "stdio") || !strcmp(where, "mon:stdio")) {
@@ -510,13 +523,15 @@ int stream_create(struct stream **stream, const char *option, const char *where,
         r = open_file(s, option, where + 5, err);
     } else if (!strcmp(where, "pty")) {
         r = open_pty(s, option, notice, notice_size, err);
+    } else if (!strcmp(where, "vc")) {
+        r = open_window(s, option, err);
     } else if (!strncmp(where, "unix:", 5)) {
         r = open_unix(s, option, where + 5, err);
     } else if (!strncmp(where, "tcp:", 4)) {
         r = open_tcp(s, option, where + 4, err);
     } else if (strcmp(where, "null")) {
         r = error_set(err, -EINVAL,
-                      "%s %s: unknown; there are mon:stdio, stdio, null, none, pty, file:PATH, "
+                      "%s %s: unknown; there are mon:stdio, stdio, vc, null, none, pty, file:PATH, "
                       "unix:PATH,server=on,wait=off, tcp:HOST:PORT,server=on,wait=off",
                       option, where);
     }
@@ -538,6 +553,8 @@ void stream_destroy(struct stream *s)
     close_source(s, &s->listener);
     if (s->pty_slave >= 0)
         close(s->pty_slave);
+    if (s->window_end >= 0)
+        close(s->window_end);
     if (s->socket_path)
         unlink(s->socket_path);
     free(s->socket_path);

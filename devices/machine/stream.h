@@ -46,6 +46,7 @@ struct stream {
     bool non_blocking; /* output.fd never blocks; otherwise it is asked before each small write */
     struct event_source input, output, listener; /* fd -1: none */
     int pty_slave;
+    int window_end;    /* of "vc": where the window reads and writes, or -1 */
     char *socket_path; /* to unlink */
     uint8_t in[STREAM_INPUT_BYTES];
     unsigned in_first, in_count;
