@@ -82,7 +82,8 @@ void machine_paused_locked(struct machine *m)
 void machine_stop_locked(struct machine *m)
 {
     machine_pause_locked(m, MACHINE_PAUSED);
-    wait_parked_locked(m);
+    while (m->paused && !m->vcpu_parked) /* another thread may continue it meanwhile */
+        pthread_cond_wait(&m->changed, &m->lock);
     machine_paused_locked(m);
 }
 
@@ -94,13 +95,13 @@ int machine_continue_locked(struct machine *m, struct error *err)
         return error_set(err, -EPERM, "Resetting the Virtual Machine is required");
     m->paused = false;
     m->state = MACHINE_RUNNING;
+    pthread_cond_broadcast(&m->changed);
     if (m->clock.stopped) {
         m->vcpu->tsc_offset = m->paused_tsc - __builtin_ia32_rdtsc();
         vclock_continue(&m->clock);
         event_loop_set_timer(&m->loop, machine_next_deadline(m));
         machine_event_locked(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
     }
-    pthread_cond_broadcast(&m->changed);
     return 0;
 }
 

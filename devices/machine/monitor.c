@@ -176,6 +176,8 @@ static void send_text(void *context, const char *text)
     struct monitor *mon = context;
     size_t length;
 
+    if (mon->machine->exiting) /* no prompt after "quit" */
+        return;
     for (; *text; text += length) {
         length = strcspn(text, "\n");
         if (length)

@@ -67,6 +67,14 @@ static int query_cpus(struct qmp_call *call, json_t **result, struct error *err)
     return 0;
 }
 
+static int query_target(struct qmp_call *call, json_t **result, struct error *err)
+{
+    (void)call;
+    (void)err;
+    *result = json_pack("{s:s}", "arch", "x86_64");
+    return 0;
+}
+
 static int query_commands(struct qmp_call *call, json_t **result, struct error *err)
 {
     (void)call;
@@ -195,6 +203,7 @@ const struct qmp_command qmp_commands[] = {
     {"query-name", "", query_name},
     {"query-kvm", "", query_kvm},
     {"query-cpus-fast", "", query_cpus},
+    {"query-target", "", query_target},
     {"query-commands", "", query_commands},
     {"stop", "", run_stop},
     {"cont", "", run_cont},

@@ -354,7 +354,7 @@ static int open_pty(struct stream *s, const char *option, char *notice, size_t n
     }
     fcntl(master, F_SETFL, O_NONBLOCK);
     fcntl(master, F_SETFD, FD_CLOEXEC);
-    s->non_blocking = true;
+    s->non_blocking = s->terminal = true;
     snprintf(notice, notice_size, "char device redirected to %s", name);
     return watch(s, master, fcntl(master, F_DUPFD_CLOEXEC, 0), err);
 }

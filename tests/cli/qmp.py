@@ -1,6 +1,7 @@
 """QMP as scripts written for QEMU speak it."""
 import json
 import os
+import random
 import socket
 import subprocess
 
@@ -67,6 +68,20 @@ check(qmp.answer()["id"] == "it's", "third of three")
 qmp.send(json.dumps({"execute": "query-commands"}) * 2000)
 for _ in range(2000):
     check(len(qmp.answer()["return"]) == len(names), "one of many")
+
+# Noise of all kinds, from a client of its own at a time: the machine stays, and the next client is served.
+noise = random.Random(1)
+qmp.socket.close()
+qmp.file.close()
+for _ in range(20):
+    client = machine.qmp(negotiate=False)
+    client.send(b"".join(noise.choice((b'{"execute":"qmp_capabilities"}', b'{"execute":', b"}", b"[", b'"', b"\\", b"\n",
+                                       b"'", bytes([noise.randrange(256)]), b'{"execute":"query-block","id":')) for _ in
+                         range(2000)))
+    client.socket.close()
+    client.file.close()
+qmp = machine.qmp()
+check(qmp("query-status")["running"], "after the noise")
 
 # Stop, cont, reset, power button and their events.
 qmp("stop")
