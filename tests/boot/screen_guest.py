@@ -1,0 +1,82 @@
+"""A guest whose screen is looked at, and whose keyboard is typed on, through the monitor."""
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cli"))
+
+from monitor_client import FOLDER, Machine  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(0)  # a module of the tests beside it, not one itself
+
+SKIPPED = 77
+SHARED = HERE.parent.parent.parent / "shared" / "guests"
+
+
+def check(condition, message):
+    if not condition:
+        raise SystemExit(f"FAILED: {message}")
+
+
+def shared(name, size=None):
+    """The path of a small guest nobody here wrote; with size: of a copy padded to that many bytes."""
+    path = SHARED / name
+    if not path.is_file():
+        print(f"skipped: no {path}")
+        sys.exit(SKIPPED)
+    if not size:
+        return str(path)
+    padded = os.path.join(FOLDER.name, name)
+    with open(padded, "wb") as file:
+        file.write(path.read_bytes())
+        file.truncate(size)
+    return padded
+
+
+class ScreenGuest:
+    def __init__(self, *arguments):
+        self.machine = Machine("-m", "64", "-serial", "null", *arguments)
+        self.monitor = self.machine.hmp()
+        self.picture = os.path.join(FOLDER.name, f"picture{Machine.count}.ppm")
+
+    def text(self):
+        return self.monitor("info screen")
+
+    def wait_for(self, *texts, seconds=120):
+        """Until all of them are on the text screen at once."""
+        end = time.monotonic() + seconds
+        while True:
+            screen = self.text()
+            if all(text in screen for text in texts):
+                return screen
+            check(time.monotonic() < end, f"no {texts} on the screen, but:\n{screen}")
+            check(self.machine.process.poll() is None, f"ring3 ended; the screen was:\n{screen}")
+            time.sleep(0.2)
+
+    def keys(self, *names):
+        for name in names:
+            self.monitor(f"sendkey {name}")
+            time.sleep(0.2)
+
+    def look(self):
+        """Width, height, and a function from x and y to RRGGBB."""
+        self.monitor(f"screendump {self.picture}")
+        with open(self.picture, "rb") as file:
+            magic, width, height, _ = (file.readline() + file.readline() + file.readline()).split()
+            pixels = file.read()
+        check(magic == b"P6", f"a screen dump that starts with {magic}")
+        width, height = int(width), int(height)
+        return width, height, lambda x, y: pixels[3 * (y * width + x):3 * (y * width + x) + 3].hex()
+
+    def end(self):
+        self.monitor.socket.sendall(b"quit\n")
+        try:
+            status = self.machine.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.machine.process.kill()
+            raise SystemExit("FAILED: ring3 does not end") from None
+        check(status == 0, f"exit status {status}")
