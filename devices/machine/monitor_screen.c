@@ -51,6 +51,7 @@ int monitor_info_screen(struct monitor_call *call, struct error *err)
     char *buffer = malloc(SIZE);
     if (!buffer)
         return error_set(err, -ENOMEM, "no memory");
+    display_refresh(display); /* the size of graphics is the surface's */
     if (display_read_text(display, buffer, SIZE, &text))
         fputs(buffer, call->out);
     else if (text.columns)

@@ -168,6 +168,10 @@ Test(options, what_is_not_there_says_so)
     REFUSED("-machine", "q35");
     SAYS("pc");
     REFUSED("-display", "gtk");
+    REFUSED("-vga", "cirrus");
+    SAYS("std and none");
+    cr_assert_eq(BOOT("-vga", "none"), 0);
+    cr_assert(options.no_vga);
     cr_assert_eq(BOOT("-smp", "1", "-monitor", "none", "-display", "none"), 0);
 }
 
