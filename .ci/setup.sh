@@ -26,5 +26,6 @@ install_packages() {
 BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev libsdl2-dev seabios"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
-# What the tests need besides: Criterion for unit tests, Clang as the second compiler.
-TEST_PACKAGES="libcriterion-dev clang clang-format python3"
+# What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen and
+# somebody who types and looks for the window.
+TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick"

@@ -380,6 +380,12 @@ static void *run_machine(void *context)
     return NULL;
 }
 
+static bool is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value && value[0];
+}
+
 static int failed(struct error *err)
 {
     return error_set(err, -EIO,
@@ -390,6 +396,11 @@ static int failed(struct error *err)
 static int create(struct window *w, struct error *err)
 {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
+    /* Only what was found, and nothing that shows its window to nobody. */
+    if (is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))
+        SDL_SetHint(SDL_HINT_VIDEODRIVER, !is_set("DISPLAY")          ? "wayland"
+                                          : is_set("WAYLAND_DISPLAY") ? "x11,wayland"
+                                                                      : "x11");
     SDL_SetHint(SDL_HINT_APP_NAME, "ring3");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_GRAB_KEYBOARD, "1");
@@ -469,12 +480,6 @@ static int window_run(struct machine *machine, const struct machine_options *opt
     }
     destroy(w);
     return r;
-}
-
-static bool is_set(const char *name)
-{
-    const char *value = getenv(name);
-    return value && value[0];
 }
 
 static bool window_usable(void)

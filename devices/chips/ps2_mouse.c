@@ -99,11 +99,12 @@ static void make_packet(struct ps2_mouse *m)
     m->packet[3] =
         m->type == TYPE_EXPLORER ? (uint8_t)((dz & 0x0f) | (m->buttons & ~PACKET_BUTTONS) << 1) : (uint8_t)dz;
     m->buttons_sent = m->buttons;
+    m->nudged = 0;
 }
 
 static bool has_news(const struct ps2_mouse *m)
 {
-    return m->dx || m->dy || (m->dz && m->type != TYPE_STANDARD) || m->buttons != m->buttons_sent;
+    return m->nudged || m->dx || m->dy || (m->dz && m->type != TYPE_STANDARD) || m->buttons != m->buttons_sent;
 }
 
 static void arm_sample(struct ps2_mouse *m, uint64_t at)
@@ -134,7 +135,7 @@ static void sample_fired(void *device)
 
 static void forget_movement(struct ps2_mouse *m)
 {
-    m->dx = m->dy = m->dz = 0;
+    m->dx = m->dy = m->dz = m->nudged = 0;
 }
 
 /* --- what a person does ------------------------------------------------------------------------------------------- */
@@ -169,6 +170,12 @@ void ps2_mouse_wheel(struct ps2_mouse *m, int clicks)
     if (!counts(m) || m->type == TYPE_STANDARD)
         return;
     m->dz = clamp(m->dz + clamp(clicks, COUNT_MAX), COUNT_MAX);
+    sample(m);
+}
+
+void ps2_mouse_nudge(struct ps2_mouse *m)
+{
+    m->nudged = counts(m);
     sample(m);
 }
 
@@ -421,11 +428,11 @@ static const struct field fields[] = {
     FIELD(struct ps2_mouse, rate),         FIELD(struct ps2_mouse, resolution),
     FIELD(struct ps2_mouse, scaled),       FIELD(struct ps2_mouse, type),
     FIELD_ARRAY(struct ps2_mouse, knock),  FIELD(struct ps2_mouse, pending_command),
-    FIELD(struct ps2_mouse, refused),      FIELD(struct ps2_mouse, buttons),
-    FIELD(struct ps2_mouse, buttons_sent), FIELD_ARRAY(struct ps2_mouse, packet),
-    FIELD(struct ps2_mouse, packet_bytes), FIELD(struct ps2_mouse, dx),
-    FIELD(struct ps2_mouse, dy),           FIELD(struct ps2_mouse, dz),
-    FIELD(struct ps2_mouse, next_at),
+    FIELD(struct ps2_mouse, refused),      FIELD(struct ps2_mouse, nudged),
+    FIELD(struct ps2_mouse, buttons),      FIELD(struct ps2_mouse, buttons_sent),
+    FIELD_ARRAY(struct ps2_mouse, packet), FIELD(struct ps2_mouse, packet_bytes),
+    FIELD(struct ps2_mouse, dx),           FIELD(struct ps2_mouse, dy),
+    FIELD(struct ps2_mouse, dz),           FIELD(struct ps2_mouse, next_at),
 };
 
 const struct device_class ps2_mouse_class = {

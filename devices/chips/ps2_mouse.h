@@ -27,6 +27,7 @@ struct ps2_mouse {
     uint8_t knock[2]; /* the sample rates set before the last one, newest first */
     uint8_t pending_command;
     uint8_t refused;                                      /* the last byte was answered with "resend" */
+    uint8_t nudged;                                       /* a packet is to be sent, news or not */
     uint8_t buttons, buttons_sent;                        /* mask of 1 << enum ui_button */
     uint8_t packet[PS2_MOUSE_PACKET_BYTES], packet_bytes; /* the last answer or packet, for the command "resend" */
     int32_t dx, dy, dz;                                   /* not yet told; y grows upwards, z towards the person */
@@ -44,6 +45,9 @@ void ps2_mouse_motion(struct ps2_mouse *mouse, int dx, int dy);
 void ps2_mouse_button(struct ps2_mouse *mouse, enum ui_button button, bool down);
 /* Towards the person is positive. */
 void ps2_mouse_wheel(struct ps2_mouse *mouse, int clicks);
+
+/* Sends a packet though nothing has moved: the interrupt tells a driver of the VMware pointer to look there. */
+void ps2_mouse_nudge(struct ps2_mouse *mouse);
 
 /* The mouse as a sink of ui.h. */
 struct pointer_sink ps2_mouse_sink(struct ps2_mouse *mouse);

@@ -69,6 +69,28 @@ static uint64_t on_tsc_now(void *context)
     return vcpu_tsc(((struct machine *)context)->vcpu);
 }
 
+/* The VMware backdoor's calls. Others than the vCPU (a monitor's "i") read ports too, and have no registers. */
+static bool on_fetch_registers(void *context, struct vmmouse_registers *r)
+{
+    struct machine *m = context;
+    const uint64_t *gpr = m->vcpu->gpr;
+
+    if (!m->thread_started || !pthread_equal(pthread_self(), m->thread))
+        return false;
+    *r = (struct vmmouse_registers){(uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RBX], (uint32_t)gpr[REG_RCX],
+                                    (uint32_t)gpr[REG_RDX]};
+    return true;
+}
+
+static void on_store_registers(void *context, const struct vmmouse_registers *r)
+{
+    uint64_t *gpr = ((struct machine *)context)->vcpu->gpr;
+
+    gpr[REG_RBX] = r->ebx;
+    gpr[REG_RCX] = r->ecx;
+    gpr[REG_RDX] = r->edx;
+}
+
 static int64_t rtc_epoch(const struct machine_options *options)
 {
     time_t now = time(NULL);
@@ -314,6 +336,8 @@ static int create_parts(struct machine *m, struct error *err)
         .power_off = on_power_off,
         .exit = on_exit_status,
         .tsc_now = on_tsc_now,
+        .fetch_registers = on_fetch_registers,
+        .store_registers = on_store_registers,
         .between_instructions = on_between_instructions,
     };
     r = machine_create_monitors(m, err); /* first: "-monitor stdio" leaves no terminal to the serial port */
@@ -340,6 +364,7 @@ static int create_parts(struct machine *m, struct error *err)
         m->ui.display = &m->pc.vga.display;
     m->ui.keyboard = ps2_keyboard_sink(&m->pc.keyboard);
     m->ui.relative = ps2_mouse_sink(&m->pc.mouse);
+    m->ui.absolute = vmmouse_sink(&m->pc.vmmouse);
     return 0;
 }
 

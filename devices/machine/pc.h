@@ -29,6 +29,7 @@
 #include "devices/chips/ps2_keyboard.h"
 #include "devices/chips/ps2_mouse.h"
 #include "devices/chips/vga.h"
+#include "devices/chips/vmmouse.h"
 #include "devices/machine/drives.h"
 #include "devices/machine/loader.h"
 
@@ -76,6 +77,9 @@ struct pc_config {
     void (*power_off)(void *context);
     void (*exit)(void *context, int status); /* isa-debug-exit */
     uint64_t (*tsc_now)(void *context);
+    /* The registers of the processor that makes the port access under way; see vmmouse.h. */
+    bool (*fetch_registers)(void *context, struct vmmouse_registers *registers);
+    void (*store_registers)(void *context, const struct vmmouse_registers *registers);
     void (*between_instructions)(void *context, void (*function)(void *argument), void *argument); /* see vga.h */
 };
 
@@ -87,6 +91,7 @@ struct pc {
     struct i8042 kbc;
     struct ps2_keyboard keyboard;
     struct ps2_mouse mouse;
+    struct vmmouse vmmouse;
     struct port92 port92;
     struct ns16550 serial[PC_SERIALS];
     struct debugcon debugcon;

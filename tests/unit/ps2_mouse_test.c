@@ -290,6 +290,21 @@ Test(ps2_mouse, a_command_ends_the_packet_under_way)
     EXPECT(0xfa, 0x00, 0x02, 100);
 }
 
+Test(ps2_mouse, nudge)
+{
+    ps2_mouse_nudge(&mouse);
+    tell(0xf4);
+    EXPECT_NOTHING();
+    ps2_mouse_nudge(&mouse);
+    EXPECT(0x08, 0, 0);
+    ps2_mouse_nudge(&mouse);
+    ps2_mouse_nudge(&mouse);
+    tick();
+    EXPECT(0x08, 0, 0);
+    tick();
+    EXPECT_NOTHING();
+}
+
 Test(ps2_mouse, defaults_keep_the_protocol)
 {
     rates(200, 100, 80);

@@ -1,0 +1,236 @@
+/*
+ * The absolute pointer of the VMware backdoor. See vmmouse.h.
+ *
+ * Invariant: queue_count is a multiple of four but while the version waits to be read: a position is in the queue
+ * whole, or not at all when the guest does not read.
+ *
+ * Thread: whoever holds the machine lock.
+ * Source: VMware's "vmmouse" driver of X.org, vmmouse_proto.h and vmmouse_client.c: commands, words, flags.
+ */
+#include "devices/chips/vmmouse.h"
+
+#include "cpu-model/base/log.h"
+
+#define MAGIC         0x564d5868u /* "VMXh" */
+#define MOUSE_VERSION 0x3442554au
+
+enum {
+    CMD_GET_VERSION = 10,
+    CMD_DATA = 39,
+    CMD_STATUS = 40,
+    CMD_COMMAND = 41,
+
+    BACKDOOR_VERSION = 6,
+    PRODUCT_TYPE = 2, /* ECX of GET_VERSION */
+
+    DISABLE = 0x000000f5,
+    READ_ID = 0x45414552,
+    REQUEST_RELATIVE = 0x4c455252,
+    REQUEST_ABSOLUTE = 0x53424152,
+
+    PACKET_WORDS = 4,
+    READ_MAX = 4,
+    BUTTON_LEFT = 0x20,
+    BUTTON_RIGHT = 0x10,
+    BUTTON_MIDDLE = 0x08,
+};
+
+#define STATUS_ERROR 0xffff0000u
+
+static void clear_queue(struct vmmouse *m)
+{
+    m->queue_first = m->queue_count = 0;
+}
+
+static void push(struct vmmouse *m, uint32_t word)
+{
+    m->queue[(m->queue_first + m->queue_count++) % VMMOUSE_QUEUE_WORDS] = word;
+}
+
+static uint32_t take(struct vmmouse *m)
+{
+    uint32_t word = m->queue[m->queue_first];
+    m->queue_first = (m->queue_first + 1) % VMMOUSE_QUEUE_WORDS;
+    m->queue_count--;
+    return word;
+}
+
+static void disable(struct vmmouse *m)
+{
+    m->enabled = m->absolute = 0;
+    clear_queue(m);
+}
+
+/* --- calls -------------------------------------------------------------------------------------------------------- */
+
+static void command(struct vmmouse *m, uint32_t what)
+{
+    switch (what) {
+    case READ_ID:
+        m->enabled = 1;
+        clear_queue(m);
+        push(m, MOUSE_VERSION);
+        break;
+    case DISABLE:
+        disable(m);
+        break;
+    case REQUEST_RELATIVE:
+    case REQUEST_ABSOLUTE:
+        m->absolute = what == REQUEST_ABSOLUTE;
+        break;
+    default:
+        log_line(LOG_GUEST, "vmmouse: unknown command %#x", what);
+        break;
+    }
+}
+
+/* EBX words of the queue, in EAX, EBX, ECX, EDX. Asking for what is not there ends the conversation. */
+static void read_data(struct vmmouse *m, struct vmmouse_registers *r)
+{
+    uint32_t words[READ_MAX] = {0}, count = r->ebx;
+
+    if (!count || count > READ_MAX || count > m->queue_count) {
+        disable(m);
+        r->eax = STATUS_ERROR;
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        words[i] = take(m);
+    *r = (struct vmmouse_registers){words[0], words[1], words[2], words[3]};
+}
+
+static void call(struct vmmouse *m, struct vmmouse_registers *r)
+{
+    switch (r->ecx & 0xffff) {
+    case CMD_GET_VERSION:
+        r->eax = BACKDOOR_VERSION;
+        r->ebx = MAGIC;
+        r->ecx = PRODUCT_TYPE;
+        break;
+    case CMD_DATA:
+        read_data(m, r);
+        break;
+    case CMD_STATUS:
+        r->eax = m->enabled ? m->queue_count : STATUS_ERROR;
+        break;
+    case CMD_COMMAND:
+        command(m, r->ebx);
+        r->eax = 0;
+        break;
+    default:
+        log_line(LOG_GUEST, "VMware backdoor: unknown command %u", r->ecx & 0xffff);
+        r->eax = UINT32_MAX;
+        break;
+    }
+}
+
+static uint64_t vmmouse_read(void *device, uint64_t offset, unsigned size)
+{
+    struct vmmouse *m = device;
+    struct vmmouse_registers r;
+    (void)size;
+
+    if (offset || !m->config.fetch(m->config.context, &r) || r.eax != MAGIC)
+        return UINT32_MAX;
+    call(m, &r);
+    m->config.store(m->config.context, &r);
+    return r.eax;
+}
+
+static void vmmouse_write(void *device, uint64_t offset, uint64_t value, unsigned size)
+{
+    (void)device, (void)offset, (void)value, (void)size; /* calls that send in bulk; there are none here */
+}
+
+const struct bus_ops vmmouse_ops = {.read = vmmouse_read, .write = vmmouse_write, .widths = 4};
+
+/* --- what a person does ------------------------------------------------------------------------------------------- */
+
+static bool sink_wanted(void *device)
+{
+    const struct vmmouse *m = device;
+    return m->enabled && m->absolute;
+}
+
+static void tell(struct vmmouse *m, int clicks)
+{
+    if (!sink_wanted(m) || m->queue_count > VMMOUSE_QUEUE_WORDS - PACKET_WORDS)
+        return;
+    push(m, (m->buttons & 1 << UI_BUTTON_LEFT ? BUTTON_LEFT : 0) |
+                (m->buttons & 1 << UI_BUTTON_RIGHT ? BUTTON_RIGHT : 0) |
+                (m->buttons & 1 << UI_BUTTON_MIDDLE ? BUTTON_MIDDLE : 0));
+    push(m, m->x);
+    push(m, m->y);
+    push(m, (uint32_t)clicks);
+    if (m->config.notify)
+        m->config.notify(m->config.context);
+}
+
+static uint16_t scale(unsigned position)
+{
+    return (uint16_t)(position >= UI_POSITION_MAX ? 0xffff : position * 2);
+}
+
+static void sink_position(void *device, unsigned x, unsigned y)
+{
+    struct vmmouse *m = device;
+    m->x = scale(x);
+    m->y = scale(y);
+    tell(m, 0);
+}
+
+static void sink_button(void *device, enum ui_button button, bool down)
+{
+    struct vmmouse *m = device;
+    if ((unsigned)button > UI_BUTTON_EXTRA)
+        return;
+    m->buttons = (uint8_t)((m->buttons & ~(1u << button)) | (unsigned)down << button);
+    tell(m, 0);
+}
+
+static void sink_wheel(void *device, int clicks)
+{
+    tell(device, clicks);
+}
+
+struct pointer_sink vmmouse_sink(struct vmmouse *m)
+{
+    return (struct pointer_sink){
+        .position = sink_position, .button = sink_button, .wheel = sink_wheel, .wanted = sink_wanted, .device = m};
+}
+
+/* --- class -------------------------------------------------------------------------------------------------------- */
+
+static void vmmouse_reset(void *device)
+{
+    disable(device); /* what is pressed stays pressed */
+}
+
+static void vmmouse_restored(void *device)
+{
+    struct vmmouse *m = device;
+    m->queue_first %= VMMOUSE_QUEUE_WORDS;
+    if (m->queue_count > VMMOUSE_QUEUE_WORDS)
+        m->queue_count = 0;
+    m->buttons = 0;
+}
+
+static const struct field fields[] = {
+    FIELD(struct vmmouse, enabled),     FIELD(struct vmmouse, absolute),    FIELD(struct vmmouse, buttons),
+    FIELD(struct vmmouse, x),           FIELD(struct vmmouse, y),           FIELD(struct vmmouse, queue_first),
+    FIELD(struct vmmouse, queue_count), FIELD_ARRAY(struct vmmouse, queue),
+};
+
+const struct device_class vmmouse_class = {
+    .name = "vmmouse",
+    .version = 1,
+    .reset = vmmouse_reset,
+    .restored = vmmouse_restored,
+    .fields = fields,
+    .field_count = ARRAY_LEN(fields),
+};
+
+void vmmouse_init(struct vmmouse *m, const struct vmmouse_config *config)
+{
+    *m = (struct vmmouse){.config = *config};
+}
