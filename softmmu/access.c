@@ -124,7 +124,7 @@ static void write_piece(struct vcpu *vcpu, const struct piece *piece, const uint
         return;
     }
     uint8_t *host = piece->page.host + piece->offset;
-    space_written(vcpu->space, host, piece->size);
+    space_stored(vcpu->space, host, piece->size);
     memcpy(host, from, piece->size);
 }
 
@@ -186,6 +186,8 @@ bool mmu_write(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t v
         struct translation page;
         uint8_t *cached = shadow_cached(vcpu, at, ACCESS_WRITE, user);
         if (cached) {
+            if (__builtin_expect(vcpu->space->store_log != NULL, 0))
+                vcpu->space->store_log(vcpu->space->code_context, cached, size);
             unaligned_store(cached, value, size);
             return true;
         }
@@ -194,7 +196,7 @@ bool mmu_write(struct vcpu *vcpu, lin_t at, unsigned size, bool user, uint64_t v
         watch(vcpu, at, size, true);
         if (LIKELY(page.host && !page.rom)) {
             uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);
-            space_written(vcpu->space, host, size);
+            space_stored(vcpu->space, host, size);
             unaligned_store(host, value, size);
             return true;
         }

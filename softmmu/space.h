@@ -52,6 +52,9 @@ struct space {
     /* Called after the map changed. Null: nobody keeps translations. */
     void (*changed)(void *context);
     void *changed_context;
+    /* Called before C code of the vCPU stores guest data, by who tries out instructions and takes their stores back;
+     * page walks set no accessed and dirty bits meanwhile. Null: nobody does. */
+    void (*store_log)(void *context, uint8_t *host, uint64_t size);
 };
 
 /* Reserves the arena for `bytes` of RAM and ROM in all. Returns 0 or -errno with a message. */
@@ -96,6 +99,14 @@ static inline uint64_t space_offset(const struct space *space, const void *host)
 
 /* Says that [host, host+size) is about to change. Cheap when no code page is hit. The range may span pages. */
 void space_written(struct space *space, const void *host, uint64_t size);
+
+/* The same for a store of guest data by the vCPU's C code, which may be logged; not for bits that page walks set. */
+static inline void space_stored(struct space *space, uint8_t *host, uint64_t size)
+{
+    if (__builtin_expect(space->store_log != NULL, 0))
+        space->store_log(space->code_context, host, size);
+    space_written(space, host, size);
+}
 
 /* One guest store of 1, 2, 4 or 8 bytes within a page of RAM, as one host store (atomic when aligned). ROM: dropped. */
 void space_store(struct space *space, const struct space_slot *slot, uint8_t *host, uint64_t value, unsigned size);

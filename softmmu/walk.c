@@ -194,7 +194,7 @@ static bool update_entry(struct vcpu *vcpu, struct walk *walk, unsigned step, ui
     uint8_t *host = walk->step[step].host;
     uint64_t seen = walk->step[step].value;
     walk->step[step].value |= bits;
-    if (!host)
+    if (!host || vcpu->space->store_log) /* what is only tried out leaves no bits */
         return true;
     space_written(vcpu->space, host, walk->entry_size);
     if (walk->entry_size == 4) {

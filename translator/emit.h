@@ -74,7 +74,9 @@ struct bt {
     struct translation_job job;                  /* the one translation going on */
     int trap_pending;                            /* host trap number + 1 that led to the slow path */
     bool shutdown;
-    uint32_t current; /* block whose site is being served: dropped meanwhile? */
+    struct verify *verify; /* lock-step with the interpreter; null: no */
+    uint32_t chaos;        /* state of the generator of odd behaviour; 0: none. See chaos.h */
+    uint32_t current;      /* block whose site is being served: dropped meanwhile? */
 };
 
 /* Which slot (0: rcx, 1: t) holds the delta of a guest register's region now, or -1. */

@@ -5,11 +5,13 @@
 #include "cpu-model/base/log.h"
 #include "cpu-model/state/vector.h"
 #include "translator/runtime.h"
+#include "translator/verify.h"
 
 #include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 
 static void host_detect(struct host_cpu *host, unsigned without)
@@ -48,10 +50,11 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
                          failed);
     }
     vcpu->engine = bt;
+    bt->chaos = config->chaos;
+    uint64_t cache_bytes = config->cache_bytes ? config->cache_bytes : config->chaos ? 1 << 20 : TCACHE_DEFAULT_BYTES;
     int r = interp_init(&bt->interp, vcpu, err);
     if (!r)
-        r = tcache_create(&bt->cache, config->cache_bytes ? config->cache_bytes : TCACHE_DEFAULT_BYTES,
-                          vcpu->space->arena_size, err);
+        r = tcache_create(&bt->cache, cache_bytes, vcpu->space->arena_size, err);
     if (!r)
         r = shadow_create(vcpu, bt->host.fast_pext, err);
     if (r)
@@ -66,9 +69,21 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
     return 0;
 }
 
+static int bt_verify_create(struct vcpu *vcpu, const struct engine_config *config, struct error *err)
+{
+    int r = bt_create(vcpu, config, err);
+    return r ? r : verify_create(vcpu->engine, err);
+}
+
+static const char *bt_failure(struct vcpu *vcpu)
+{
+    return ((const struct bt *)vcpu->engine)->verify->report;
+}
+
 static void bt_destroy(struct vcpu *vcpu)
 {
     struct bt *bt = vcpu->engine;
+    free(bt->verify);
     interp_destroy(&bt->interp);
     tcache_destroy(&bt->cache);
     shadow_destroy(vcpu);
@@ -129,6 +144,11 @@ static void bt_report(struct vcpu *vcpu, char *text, size_t size)
              N(c->links), N(c->lookups), N(c->jump_misses), N(c->slow_access), N(c->interp_steps), N(c->helper_calls),
              N(s->fills), N(s->flushes), N(s->page_flushes), N(s->evictions), N(c->window_faults), N(w.fills),
              N(w.drops), N(w.openings));
+    size_t used = strlen(text);
+    if (bt->verify)
+        snprintf(text + used, size - used,
+                 "\nverify: %llu pieces of blocks, %llu instructions right, %llu compared twice, %llu not compared",
+                 N(bt->verify->blocks), N(bt->verify->instructions), N(bt->verify->repeated), N(bt->verify->unchecked));
 #undef N
 }
 
@@ -138,4 +158,13 @@ const struct engine_ops engine_bt = {
     .destroy = bt_destroy,
     .run = bt_run,
     .report = bt_report,
+};
+
+const struct engine_ops engine_verify = {
+    .name = "verify",
+    .create = bt_verify_create,
+    .destroy = bt_destroy,
+    .run = bt_run,
+    .report = bt_report,
+    .failure = bt_failure,
 };

@@ -10,6 +10,8 @@
 #include "cpu-model/exec/memory.h"
 #include "cpu-model/state/trace.h"
 #include "cpu-model/state/vector.h"
+#include "translator/chaos.h"
+#include "translator/verify.h"
 
 static struct bt *bt_of(struct vcpu *vcpu)
 {
@@ -54,7 +56,7 @@ uint32_t mode_key_now(const struct vcpu *vcpu, bool *possible)
     key.avx = key.x87 && vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & 6) == 6;
     key.cpl0 = vcpu->cpl == 0;
     key.sp_aligned = !(vcpu->gpr[REG_RSP] & (key.stack_size - 1u));
-    key.rdtsc = vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD);
+    key.rdtsc = (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD)) && !((const struct bt *)vcpu->engine)->verify;
     __builtin_memcpy(&number, &key, sizeof(number));
     return number;
 }
@@ -77,14 +79,33 @@ static void sync_out(struct vcpu *vcpu)
     view->return_sp = sp > view->return_empty ? view->return_empty : sp; /* the bottom entry may just have been taken */
 }
 
-/* About to enter translated code of the current view. */
-static uint64_t sync_in(struct vcpu *vcpu, uint64_t pc)
+/* About to enter translated code of the current view, in block tb. */
+static uint64_t sync_in(struct vcpu *vcpu, const struct tb *tb, uint64_t pc)
 {
+    struct bt *bt = bt_of(vcpu);
+    if (__builtin_expect(bt->verify != NULL, 0)) {
+        verify_enter(bt, vcpu, tb, pc);
+        vcpu->shadow->current->return_sp = vcpu->shadow->current->return_empty; /* RET comes back to C */
+    }
     vcpu->return_sp = vcpu->shadow->current->return_sp;
-    set_gs(bt_of(vcpu), (uint64_t)(uintptr_t)vcpu->shadow->current->base);
+    set_gs(bt, (uint64_t)(uintptr_t)vcpu->shadow->current->base);
     if (!vcpu->vector_live)
         vector_unpark(vcpu);
     return pc;
+}
+
+/*
+ * Under verify: is what translated code has done wrong? Then *pc is what to do: the code to enter once more, or 0. All
+ * state is in the vCPU, RIP too.
+ */
+static bool wrong(struct vcpu *vcpu, uint64_t *pc)
+{
+    struct bt *bt = bt_of(vcpu);
+    if (__builtin_expect(!bt->verify, 1))
+        return false;
+    enum verify_verdict verdict = verify_leave(bt, vcpu);
+    *pc = verdict == VERIFY_AGAIN ? sync_in(vcpu, &bt->cache.tbs[bt->verify->tb], bt->verify->pc) : 0;
+    return verdict != VERIFY_RIGHT;
 }
 
 /* ---- dispatch ---- */
@@ -170,6 +191,7 @@ static bool prepare(struct vcpu *vcpu, uint32_t *mode)
     bool possible;
     if (must_leave(vcpu) || bt_of(vcpu)->shutdown)
         return false;
+    chaos_flush(bt_of(vcpu), vcpu);
     *mode = mode_key_now(vcpu, &possible);
     if (!possible)
         return false;
@@ -218,11 +240,11 @@ static struct tb *dispatch(struct vcpu *vcpu, uint32_t mode)
     return NULL;
 }
 
-/* With -d exec every block is entered from here, so that it can be logged: nothing is linked or cached. */
-static bool logging_blocks(struct vcpu *vcpu)
+/* With -d exec and under verify every block is entered from here: nothing is linked or cached. */
+static bool entered_from_here(struct vcpu *vcpu)
 {
     trace(vcpu, LOG_EXEC, "block %04x:%llx", vcpu->segment[SEG_CS].selector, (unsigned long long)vcpu->rip);
-    return log_mask & LOG_EXEC;
+    return log_mask & LOG_EXEC || bt_of(vcpu)->verify || chaos_unlinked(bt_of(vcpu));
 }
 
 static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
@@ -239,13 +261,13 @@ static uint64_t go(struct vcpu *vcpu)
         return 0;
     const struct view *view = vcpu->shadow->current;
     if (*view_jump_tag(view, vcpu->rip) == -vcpu->rip)
-        return sync_in(vcpu, *view_jump_host(view, vcpu->rip));
+        return sync_in(vcpu, NULL, *view_jump_host(view, vcpu->rip));
     struct tb *tb = dispatch(vcpu, mode);
     if (!tb)
         return 0;
-    if (!logging_blocks(vcpu))
+    if (!entered_from_here(vcpu))
         jump_cache_set(vcpu->shadow->current, tb->lin, block_pc(bt, tb));
-    return sync_in(vcpu, block_pc(bt, tb));
+    return sync_in(vcpu, tb, block_pc(bt, tb));
 }
 
 uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
@@ -254,15 +276,16 @@ uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
     sync_out(vcpu);
     bt->cache.jump_misses++;
     vcpu->rip = target;
-    if (vcpu_code64(vcpu) &&
-        !lin_canonical(target)) { /* #GP belongs to the branch: take it back and let the interpreter do it */
+    bool fault = vcpu_code64(vcpu) && !lin_canonical(target);
+    if (fault) { /* #GP belongs to the branch: take it back and let the interpreter do it */
         const struct site *site = &bt->cache.sites[vcpu->last_branch];
         vcpu->rip = bt->cache.tbs[site->tb].lin + site->guest;
         vcpu->gpr[REG_RSP] += (uint64_t)(int64_t)(int32_t)site->insn;
-        if (!step(vcpu))
-            return 0;
     }
-    return go(vcpu);
+    uint64_t pc;
+    if (wrong(vcpu, &pc))
+        return pc;
+    return fault && !step(vcpu) ? 0 : go(vcpu);
 }
 
 uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
@@ -270,17 +293,20 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     struct bt *bt = bt_of(vcpu);
     struct exit *exit = &bt->cache.exits[index];
     uint64_t flushes = bt->cache.flushes, target = exit->target;
+    uint64_t pc;
     uint32_t mode;
 
     sync_out(vcpu);
     vcpu->rip = target;
+    if (wrong(vcpu, &pc))
+        return pc;
     struct tb *tb = prepare(vcpu, &mode) ? dispatch(vcpu, mode) : NULL;
     if (!tb)
         return 0;
-    if (!logging_blocks(vcpu) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
+    if (!entered_from_here(vcpu) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
         tb->lin == target && tb->mode == exit->mode)
         tcache_link(&bt->cache, vcpu, exit, tb);
-    return sync_in(vcpu, block_pc(bt, tb));
+    return sync_in(vcpu, tb, block_pc(bt, tb));
 }
 
 /* ---- the slow path ---- */
@@ -364,13 +390,13 @@ static bool still_as_promised(const struct vcpu *vcpu, const struct tb *tb)
 }
 
 /* On within a block: the scratch registers get the window deltas again that the code relies on. */
-static uint64_t resume(struct vcpu *vcpu, uint32_t code, struct held held)
+static uint64_t resume(struct vcpu *vcpu, const struct tb *tb, uint32_t code, struct held held)
 {
     const uint64_t *regions = (const uint64_t *)(vcpu->shadow->current->base + VIEW_REGIONS);
     for (unsigned i = 0; i < 2; i++)
         if (held.slot[i] != REG_NONE)
             vcpu->resume_scratch[i] = regions[vcpu->gpr[held.slot[i]] >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)];
-    return sync_in(vcpu, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
+    return sync_in(vcpu, tb, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
 }
 
 /* After an instruction was performed in C: on in the same block if that is what comes next. */
@@ -382,7 +408,7 @@ static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
         const struct tb *tb = &bt->cache.tbs[site->tb];
         if (!site->leave && tb->valid && vcpu->rip == tb->lin + site->guest + site->length && !must_leave(vcpu) &&
             still_as_promised(vcpu, tb))
-            return resume(vcpu, site->next, site->next_held);
+            return resume(vcpu, tb, site->next, site->next_held);
     }
     return go(vcpu);
 }
@@ -417,11 +443,13 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
     struct tcache *cache = &bt->cache;
     const struct site *site = &cache->sites[index];
     int trap = bt->trap_pending - 1;
-    uint64_t flushes = cache->flushes;
+    uint64_t flushes = cache->flushes, pc;
 
     bt->trap_pending = 0;
     sync_out(vcpu);
     vcpu->rip = cache->tbs[site->tb].lin + site->guest;
+    if (wrong(vcpu, &pc))
+        return pc;
     if (site->kind == SITE_HELPER) {
         cache->helper_calls++;
         if (!helper(vcpu, &cache->insns[site->insn]))
@@ -431,7 +459,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
     if (site->window && (trap == EXC_PF || trap == EXC_GP || trap == EXC_SS)) {
         cache->window_faults++;
         if (fill_window(vcpu, site))
-            return resume(vcpu, site->retry, site->retry_held);
+            return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
         if (!step(vcpu))
             return 0;
         return go_on(vcpu, index, flushes);
@@ -440,7 +468,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
     if (site->kind == SITE_ACCESS && (trap < 0 || (memory_trap && !site->folded))) {
         cache->slow_access++;
         if (fill_access(vcpu, site, linear))
-            return resume(vcpu, site->retry, site->retry_held);
+            return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
     }
     if (!step(vcpu))
         return 0;
@@ -511,5 +539,7 @@ enum run_exit bt_loop(struct vcpu *vcpu)
             bt->shutdown = false;
             return RUN_SHUTDOWN;
         }
+        if (bt->verify && bt->verify->failed)
+            return RUN_FAILED;
     }
 }

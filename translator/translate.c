@@ -9,7 +9,8 @@
 #include "cpu-model/base/log.h"
 #include "cpu-model/exec/disassemble.h"
 #include "cpu-model/exec/rules.h"
-#include "translator/emit.h"
+#include "translator/chaos.h"
+#include "translator/verify.h"
 
 /* ---- shared routines ---- */
 
@@ -230,14 +231,22 @@ static bool emit_straddling(struct translation_job *job, const uint8_t *bytes, u
     return true;
 }
 
+static unsigned longest_block(struct bt *bt)
+{
+    if (bt->verify && bt->verify->block_limit)
+        return bt->verify->block_limit;
+    return chaos_block_limit(bt, BLOCK_INSTRUCTIONS);
+}
+
 /* True if the block has at least one instruction. */
 static bool emit_block(struct translation_job *job, const uint8_t *page)
 {
     struct tb *tb = job->tb;
     unsigned offset = (unsigned)(tb->lin & GUEST_PAGE_OFFSET);
     uint8_t *limit = job->e.at + (24 << 10);
+    unsigned block_limit = longest_block(job->bt);
 
-    while (!job->ended && offset < GUEST_PAGE_SIZE && tb->instructions < BLOCK_INSTRUCTIONS && job->e.at < limit) {
+    while (!job->ended && offset < GUEST_PAGE_SIZE && tb->instructions < block_limit && job->e.at < limit) {
         unsigned left = GUEST_PAGE_SIZE - offset;
         if (!insn_decode(&job->insn, &job->vcpu->features, job->mode.code_size, page + offset, left < 15 ? left : 15) ||
             !job->insn.length || job->insn.length > left)

@@ -13,6 +13,7 @@ enum run_exit {
     RUN_STOPPED,  /* EVENT_STOP or EVENT_RESET is pending; the machine clears it */
     RUN_HALTED,   /* HLT and nothing to do: call run() again once vcpu->events != 0 */
     RUN_SHUTDOWN, /* triple fault; the state is as it was when the last exception could not be delivered */
+    RUN_FAILED,   /* the engine found that it is wrong: failure() tells how */
     RUN_CONTINUE, /* only inside engines: guest code can go on */
 };
 
@@ -28,6 +29,7 @@ enum {
 struct engine_config {
     uint64_t cache_bytes;  /* size of the translation cache; 0: the default */
     unsigned host_without; /* HOST_*: not to be used even if the host has it */
+    uint32_t chaos;        /* seed of odd but right behaviour, for tests; 0: none */
 };
 
 struct engine_ops {
@@ -37,8 +39,10 @@ struct engine_ops {
     void (*destroy)(struct vcpu *vcpu);
     enum run_exit (*run)(struct vcpu *vcpu);
     void (*report)(struct vcpu *vcpu, char *text, size_t size); /* counters, for -d jit */
+    const char *(*failure)(struct vcpu *vcpu);                  /* after RUN_FAILED; null for engines without */
 };
 
-extern const struct engine_ops engine_interp, engine_bt;
+/* engine_verify: bt in lock-step with the interpreter. */
+extern const struct engine_ops engine_interp, engine_bt, engine_verify;
 
 #endif

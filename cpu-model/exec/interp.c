@@ -14,8 +14,7 @@
 
 enum { DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
 
-/* The instruction at CS:RIP. Null: a fault was raised (or the instruction is too long). */
-static struct cached_insn *fetch(struct vcpu *vcpu)
+struct cached_insn *interp_fetch(struct vcpu *vcpu)
 {
     struct interp *interp = vcpu->engine;
     const struct segment *cs = &vcpu->segment[SEG_CS];
@@ -88,6 +87,18 @@ enum exec_result insn_execute(struct vcpu *vcpu, const struct insn *insn)
     return insn->rule->function(vcpu, insn);
 }
 
+enum exec_result interp_execute(struct vcpu *vcpu, const struct insn *insn)
+{
+    enum exec_result result = insn_execute(vcpu, insn);
+    if (result == EXEC_NEXT || result == EXEC_HALT) {
+        vcpu->rip = rip_after(vcpu, insn);
+        vcpu->eflags &= ~(uint32_t)FLAG_RF;
+    } else if (result == EXEC_JUMP && insn->rule->flags & RULE_BRANCH && insn->opcode != 0xcf) {
+        vcpu->eflags &= ~(uint32_t)FLAG_RF; /* IRET may have set it for the instruction it returns to */
+    }
+    return result;
+}
+
 /* Delivers a trap that follows a finished instruction: RIP already points past it. */
 static bool deliver_debug_trap(struct vcpu *vcpu, uint64_t dr6)
 {
@@ -110,19 +121,14 @@ bool interp_step(struct vcpu *vcpu)
     if (hit) {
         result = debug_fault(vcpu, hit);
     } else {
-        entry = fetch(vcpu);
+        entry = interp_fetch(vcpu);
         vcpu->interrupt_shadow = vcpu->debug_shadow = false;
-        result = entry ? insn_execute(vcpu, &entry->insn) : EXEC_FAULT;
+        result = entry ? interp_execute(vcpu, &entry->insn) : EXEC_FAULT;
     }
     switch (result) {
     case EXEC_NEXT:
     case EXEC_HALT:
-        vcpu->rip = rip_after(vcpu, &entry->insn);
-        vcpu->eflags &= ~(uint32_t)FLAG_RF;
-        break;
-    case EXEC_JUMP: /* IRET may have set RF for the instruction it returns to; others clear it themselves */
-        if (entry->insn.rule->flags & RULE_BRANCH && entry->insn.opcode != 0xcf)
-            vcpu->eflags &= ~(uint32_t)FLAG_RF;
+    case EXEC_JUMP:
         break;
     case EXEC_REPEAT:
         if (!single_step && !vcpu->watch_hit)

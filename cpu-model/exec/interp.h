@@ -24,6 +24,11 @@ void interp_destroy(struct interp *interp);
  */
 bool interp_step(struct vcpu *vcpu);
 
+/* The parts of interp_step(). The instruction at CS:RIP; null: a fault was raised (or the instruction is too long). */
+struct cached_insn *interp_fetch(struct vcpu *vcpu);
+/* Executes it and moves RIP; an exception stays in vcpu->exception, nothing is delivered. */
+enum exec_result interp_execute(struct vcpu *vcpu, const struct insn *insn);
+
 /* What interp_step() does around one decoded instruction, for engines that have it decoded: checks, executes, delivers.
  */
 enum exec_result insn_execute(struct vcpu *vcpu, const struct insn *insn);

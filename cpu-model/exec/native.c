@@ -162,7 +162,7 @@ enum exec_result exec_native(struct vcpu *vcpu, const struct insn *insn)
         return run_bounced(vcpu, insn, at, adjust);
     uint8_t *host = page.host + (at.v & GUEST_PAGE_OFFSET);
     if (store)
-        space_written(vcpu->space, host, size);
+        space_stored(vcpu->space, host, size);
     return run_thunk(vcpu, insn, host - adjust);
 }
 

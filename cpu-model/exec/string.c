@@ -124,9 +124,9 @@ static uint64_t string_run(struct vcpu *vcpu, const struct string_op *op, unsign
 }
 
 /* Says that the run at `host` is about to be written. */
-static void run_written(struct vcpu *vcpu, const struct string_op *op, const uint8_t *host, uint64_t n)
+static void run_written(struct vcpu *vcpu, const struct string_op *op, uint8_t *host, uint64_t n)
 {
-    space_written(vcpu->space, op->down ? host - (n - 1) * op->size : host, n * op->size);
+    space_stored(vcpu->space, op->down ? host - (n - 1) * op->size : host, n * op->size);
 }
 
 /* --- MOVS --------------------------------------------------------------------------------------------------------- */

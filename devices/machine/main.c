@@ -49,7 +49,8 @@ static void print_answer(enum options_action action)
         break;
     case OPTIONS_ACCEL_HELP:
         printf("Engines:\n  bt      translates guest code to host code (default)\n"
-               "  interp  interprets one instruction at a time\n");
+               "  interp  interprets one instruction at a time\n"
+               "  verify  does both and compares: stops at the first difference\n");
         break;
     case OPTIONS_MACHINE_HELP:
         printf("Machines:\n  pc      a PC with APICs and ACPI (default)\n");

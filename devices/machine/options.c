@@ -165,10 +165,12 @@ static int set_accel(struct machine_options *o, const char *value, struct error 
         o->accel = "bt";
     else if (length == 6 && !strncmp(value, "interp", 6))
         o->accel = "interp";
+    else if (length == 6 && !strncmp(value, "verify", 6))
+        o->accel = "verify";
     else if (length == 3 && !strncmp(value, "kvm", 3))
         return INVALID("-accel kvm: not built yet; use -accel bt");
     else
-        return INVALID("-accel %s: no such engine; use bt or interp (-accel help)", value);
+        return INVALID("-accel %s: no such engine; use bt, interp or verify (-accel help)", value);
     const char *rest = value + length + (value[length] == ',');
     while (*rest) {
         if (take_pair(&rest, "without", size, sizeof(size))) {
@@ -177,8 +179,16 @@ static int set_accel(struct machine_options *o, const char *value, struct error 
                                value);
             continue;
         }
+        if (take_pair(&rest, "chaos", size, sizeof(size))) {
+            char *end;
+            o->chaos = (uint32_t)strtoul(size, &end, 10);
+            if (!o->chaos || *end)
+                return INVALID("-accel %s: chaos takes a seed from 1 on", value);
+            continue;
+        }
         if (!take_pair(&rest, "tb-size", size, sizeof(size)))
-            return INVALID("-accel %s: unknown property '%s'; there are tb-size=MEGABYTES and without=FEATURE+FEATURE",
+            return INVALID("-accel %s: unknown property '%s'; there are tb-size=MEGABYTES, without=FEATURE+FEATURE "
+                           "and chaos=SEED",
                            value, rest);
         if (parse_size(size, 1 << 20, &o->cache_bytes) || !o->cache_bytes || o->cache_bytes > 1ull << 30)
             return INVALID("-accel %s: tb-size takes 1 to 1024 megabytes", value);
@@ -406,7 +416,8 @@ static const struct option table[] = {
      "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
     {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
     {"accel", "ENGINE", set_accel,
-     "engine: bt[,tb-size=MB][,without=bmi2+pext+fsgsbase] translates, interp interprets"},
+     "engine: bt[,tb-size=MB][,without=bmi2+pext+fsgsbase] translates, interp interprets, "
+     "verify does both and compares"},
     {"machine", "NAME", set_machine, "machine: pc (-machine help)"},
     {"M", "NAME", set_machine, NULL},
     {"smp", "N", set_smp, "number of processors: 1"},

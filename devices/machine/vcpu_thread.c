@@ -247,6 +247,10 @@ static void *vcpu_thread(void *context)
         pthread_mutex_lock(&m->lock);
         if (exit == RUN_SHUTDOWN)
             shut_down_locked(m);
+        if (exit == RUN_FAILED) {
+            snprintf(m->report, sizeof(m->report), "%s", m->engine->failure(m->vcpu));
+            machine_quit_locked(m, 1, CAUSE_HOST_ERROR);
+        }
     }
     m->vcpu_parked = true;
     pthread_cond_broadcast(&m->changed);
@@ -292,7 +296,7 @@ static uint64_t measure_tsc_hz(void)
 
 int machine_create_vcpu(struct machine *m, struct error *err)
 {
-    static const struct engine_ops *const engines[] = {&engine_bt, &engine_interp};
+    static const struct engine_ops *const engines[] = {&engine_bt, &engine_interp, &engine_verify};
 
     m->vcpu = shadow_vcpu_create(err);
     if (!m->vcpu)
@@ -313,8 +317,8 @@ int machine_create_vcpu(struct machine *m, struct error *err)
     r = trap_install(err);
     if (r)
         return r;
-    const struct engine_config config = {.cache_bytes = m->options.cache_bytes,
-                                         .host_without = m->options.host_without};
+    const struct engine_config config = {
+        .cache_bytes = m->options.cache_bytes, .host_without = m->options.host_without, .chaos = m->options.chaos};
     r = m->engine->create(m->vcpu, &config, err);
     if (r == -ENOTSUP) { /* the slower way that works here */
         log_line(LOG_HOST, "host: %s; interpreting instead", err->text);

@@ -1,0 +1,321 @@
+/*
+ * Lock-step of translated code and interpreter: see verify.h.
+ *
+ * Invariants: a prediction leaves guest state and memory as it found them, page tables too: walks set no accessed or
+ * dirty bit meanwhile. Only derived state may be dropped. It calls no device: the wires are others meanwhile.
+ * Runs with the guest's vector state live. Thread: the vCPU's own.
+ */
+#include "cpu-model/base/log.h"
+#include "cpu-model/exec/rules.h"
+#include "cpu-model/state/vector.h"
+#include "translator/emit.h"
+#include "translator/verify.h"
+
+/* ---- state ---- */
+
+static void capture(const struct vcpu *vcpu, struct verify_state *state)
+{
+    __builtin_memcpy(state->gpr, vcpu->gpr, sizeof(state->gpr));
+    state->rip = vcpu->rip;
+    state->flags = vcpu->flags;
+    state->eflags = vcpu->eflags;
+    __builtin_memcpy(state->system, vcpu->segment, VERIFY_SYSTEM_SIZE);
+}
+
+static void restore(struct vcpu *vcpu, const struct verify_state *state)
+{
+    __builtin_memcpy(vcpu->gpr, state->gpr, sizeof(state->gpr));
+    vcpu->rip = state->rip;
+    vcpu->flags = state->flags;
+    vcpu->eflags = state->eflags;
+    __builtin_memcpy((void *)vcpu->segment, state->system, VERIFY_SYSTEM_SIZE);
+}
+
+static void capture_vector(struct vcpu *vcpu, uint8_t *to)
+{
+    vector_park(vcpu);
+    __builtin_memcpy(to, vcpu->vector_area, VERIFY_VECTOR_SIZE);
+}
+
+static void restore_vector(struct vcpu *vcpu, const struct verify *verify)
+{
+    if (!verify->vectors_used)
+        return;
+    vector_park(vcpu);
+    __builtin_memcpy(vcpu->vector_area, verify->vector[0], VERIFY_VECTOR_SIZE);
+}
+
+/* ---- what the interpreter stores, and whom it asks, meanwhile ---- */
+
+static void log_store(void *context, uint8_t *host, uint64_t size)
+{
+    struct verify *v = ((struct bt *)((struct vcpu *)context)->engine)->verify;
+    ASSERT(v->stores < VERIFY_STORES && v->store_bytes + size <= VERIFY_STORE_BYTES); /* see room() */
+    v->store[v->stores++] = (struct verify_store){host, v->store_bytes, (uint32_t)size};
+    __builtin_memcpy(v->old + v->store_bytes, host, size);
+    v->store_bytes += (uint32_t)size;
+}
+
+static uint64_t no_io_read(void *verify, uint16_t port, unsigned size)
+{
+    (void)port, (void)size;
+    ((struct verify *)verify)->give_up = true;
+    return 0;
+}
+
+static void no_io_write(void *verify, uint16_t port, uint64_t value, unsigned size)
+{
+    (void)port, (void)value, (void)size;
+    ((struct verify *)verify)->give_up = true;
+}
+
+static uint64_t no_mmio_read(void *verify, gpa_t gpa, unsigned size)
+{
+    (void)gpa, (void)size;
+    ((struct verify *)verify)->give_up = true;
+    return 0;
+}
+
+static void no_mmio_write(void *verify, gpa_t gpa, uint64_t value, unsigned size)
+{
+    (void)gpa, (void)value, (void)size;
+    ((struct verify *)verify)->give_up = true;
+}
+
+static void no_ferr(void *verify)
+{
+    ((struct verify *)verify)->give_up = true;
+}
+
+/* Stores after the first `keep` are taken back; what they wrote is kept. */
+static void take_back(struct verify *v, unsigned keep)
+{
+    for (unsigned i = v->stores; i-- > keep;) {
+        const struct verify_store *store = &v->store[i];
+        __builtin_memcpy(v->new + store->at, store->host, store->size);
+        __builtin_memcpy(store->host, v->old + store->at, store->size);
+    }
+}
+
+/* ---- the prediction ---- */
+
+/* Can everything that the instruction does be taken back? What else there is, translated code calls C for. */
+static bool reversible(const struct insn *insn)
+{
+    static exec_fn *const functions[] = {
+        exec_lea,   exec_hint, exec_pause, exec_push, exec_pop,  exec_pusha, exec_popa, exec_pushf, exec_enter,
+        exec_leave, exec_movs, exec_cmps,  exec_stos, exec_lods, exec_scas,  exec_xlat, exec_call,  exec_jmp,
+        exec_ret,   exec_jcc,  exec_jcxz,  exec_loop, exec_cli,  exec_sti,   exec_cld,  exec_std,   exec_swapgs,
+    };
+    if (insn->rule->flags & RULE_NATIVE) /* but RDRAND and RDSEED give something else each time */
+        return !(insn->map == 1 && insn->opcode == 0xc7 && (insn->modrm & 0xf0) == 0xf0);
+    for (unsigned i = 0; i < ARRAY_LEN(functions); i++)
+        if (insn->rule->function == functions[i])
+            return true;
+    return false;
+}
+
+/* For one more boundary, and whatever one instruction stores: a page of a string, byte for byte. */
+static bool room(const struct verify *v)
+{
+    return v->boundaries < VERIFY_BOUNDARIES && v->stores + GUEST_PAGE_SIZE + 64 <= VERIFY_STORES &&
+           v->store_bytes + 4 * GUEST_PAGE_SIZE <= VERIFY_STORE_BYTES;
+}
+
+/* One instruction further. False: the prediction ends at the boundary before. */
+static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
+{
+    struct verify_state *state = &v->boundary[v->boundaries];
+    unsigned stores = v->stores, bytes = v->store_bytes;
+    const struct cached_insn *entry = interp_fetch(vcpu);
+    if (!entry)
+        return false;
+    const struct insn *insn = &entry->insn;
+    if (!reversible(insn)) {
+        v->complete = !(insn->rule->flags & RULE_NATIVE);
+        return false;
+    }
+    if (insn->vector != VECTOR_NONE && !v->vectors_used) {
+        capture_vector(vcpu, v->vector[0]);
+        v->vectors_used = true;
+    }
+    vcpu->interrupt_shadow = vcpu->debug_shadow = false;
+    bool last = vcpu->rip + insn->length - tb->lin >= tb->guest_size;
+    enum exec_result result = interp_execute(vcpu, insn);
+    if (v->give_up || result == EXEC_FAULT || result == EXEC_HALT || result == EXEC_SHUTDOWN) {
+        take_back(v, stores);
+        v->stores = stores;
+        v->store_bytes = bytes;
+        restore(vcpu, state - 1);
+        if (insn->vector != VECTOR_NONE && room(v)) { /* a SIMD exception leaves its flag in MXCSR */
+            *state = state[-1];
+            state->vector = ++v->vectors;
+            capture_vector(vcpu, v->vector[state->vector]);
+            v->boundaries++;
+        }
+        return false;
+    }
+    capture(vcpu, state);
+    state->stores = v->stores;
+    state->vector = state[-1].vector;
+    if (insn->vector != VECTOR_NONE) {
+        state->vector = ++v->vectors;
+        capture_vector(vcpu, v->vector[state->vector]);
+    }
+    v->boundaries++;
+    return !(last && result != EXEC_REPEAT);
+}
+
+static void predict(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
+{
+    const struct vcpu_wires *wires = vcpu->wires;
+    v->give_up = v->vectors_used = false;
+    v->complete = true;
+    v->boundaries = 1;
+    v->stores = v->store_bytes = v->vectors = 0;
+    capture(vcpu, &v->boundary[0]);
+    v->boundary[0].stores = v->boundary[0].vector = 0;
+    v->wires = (struct vcpu_wires){.machine = v,
+                                   .io_read = no_io_read,
+                                   .io_write = no_io_write,
+                                   .mmio_read = no_mmio_read,
+                                   .mmio_write = no_mmio_write,
+                                   .ferr = no_ferr};
+    vcpu->wires = &v->wires;
+    uint32_t run = __atomic_exchange_n(&vcpu->run, 0, __ATOMIC_SEQ_CST); /* string instructions stop at a page's end */
+    vcpu->space->store_log = log_store;
+    while (predict_one(v, vcpu, tb))
+        if (!room(v)) {
+            v->complete = false;
+            break;
+        }
+    vcpu->space->store_log = NULL;
+    vcpu->wires = wires;
+    __atomic_store_n(&vcpu->run, run, __ATOMIC_SEQ_CST); /* over a kick, perhaps: C looks at the events anyway, soon */
+    take_back(v, 0);
+    restore(vcpu, &v->boundary[0]);
+    restore_vector(vcpu, v);
+}
+
+void verify_enter(struct bt *bt, struct vcpu *vcpu, const struct tb *tb, uint64_t pc)
+{
+    struct verify *v = bt->verify;
+    v->tb = tb_index(&bt->cache, tb);
+    v->pc = pc;
+    predict(v, vcpu, tb);
+    v->active = true;
+}
+
+/* ---- the comparison ---- */
+
+bool verify_overwritten(const struct verify *v, const struct verify_state *state, unsigned store, unsigned byte)
+{
+    const uint8_t *host = v->store[store].host + byte;
+    for (unsigned i = store + 1; i < state->stores; i++)
+        if (host >= v->store[i].host && host < v->store[i].host + v->store[i].size)
+            return true;
+    return false;
+}
+
+static bool memory_equal(const struct verify *v, const struct verify_state *state)
+{
+    for (unsigned i = 0; i < state->stores; i++) {
+        const struct verify_store *store = &v->store[i];
+        if (!__builtin_memcmp(store->host, v->new + store->at, store->size))
+            continue;
+        for (unsigned byte = 0; byte < store->size; byte++)
+            if (store->host[byte] != v->new[store->at + byte] && !verify_overwritten(v, state, i, byte))
+                return false;
+    }
+    return true;
+}
+
+/* Instruction and data pointers and the last opcode of the x87, bytes 6 to 23, are the host's. */
+static bool vector_equal(const uint8_t *a, const uint8_t *b)
+{
+    return !__builtin_memcmp(a, b, 6) && !__builtin_memcmp(a + 24, b + 24, 416 - 24) &&
+           !__builtin_memcmp(a + 576, b + 576, VERIFY_VECTOR_SIZE - 576);
+}
+
+static bool equal(const struct verify *v, const struct verify_state *state)
+{
+    const struct verify_state *seen = &v->seen;
+    return state->rip == seen->rip && !__builtin_memcmp(state->gpr, seen->gpr, sizeof(seen->gpr)) &&
+           state->flags == seen->flags && state->eflags == seen->eflags &&
+           !__builtin_memcmp(state->system, seen->system, VERIFY_SYSTEM_COMPARED) && memory_equal(v, state) &&
+           (!v->vectors_used || vector_equal(v->vector[state->vector], v->seen_vector));
+}
+
+static enum verify_verdict replay(struct bt *bt, struct vcpu *vcpu, unsigned limit)
+{
+    struct verify *v = bt->verify;
+    v->attempt = 0;
+    v->block_limit = limit;
+    tcache_flush(&bt->cache, vcpu);
+    return VERIFY_STOP;
+}
+
+static enum verify_verdict fail(struct bt *bt, struct vcpu *vcpu, const struct verify_state *expected)
+{
+    vector_park(vcpu);
+    verify_describe(bt->verify, vcpu, expected);
+    bt->verify->failed = true;
+    return VERIFY_STOP;
+}
+
+static enum verify_verdict different(struct bt *bt, struct vcpu *vcpu, const struct verify_state *expected)
+{
+    struct verify *v = bt->verify;
+    bool one_step = v->boundaries <= 2 || v->block_limit;
+    if (v->attempt == 1 && one_step)
+        return fail(bt, vcpu, expected);
+    if (v->attempt == 1) { /* remembered, in case that no single step is wrong */
+        vector_park(vcpu);
+        verify_describe(v, vcpu, expected);
+    }
+    for (unsigned i = v->stores; i-- > 0;)
+        __builtin_memcpy(v->store[i].host, v->old + v->store[i].at, v->store[i].size);
+    restore(vcpu, &v->boundary[0]);
+    restore_vector(vcpu, v);
+    if (v->attempt++ == 0)
+        return VERIFY_AGAIN;
+    v->replay_left = v->boundaries - 1;
+    return replay(bt, vcpu, 1);
+}
+
+enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu)
+{
+    struct verify *v = bt->verify;
+    const struct verify_state *expected = NULL;
+    if (!v->active)
+        return VERIFY_RIGHT;
+    v->active = false;
+    capture(vcpu, &v->seen);
+    if (v->vectors_used)
+        capture_vector(vcpu, v->seen_vector);
+    for (unsigned i = v->boundaries; i-- > 0;) {
+        const struct verify_state *state = &v->boundary[i];
+        if (equal(v, state)) {
+            v->repeated += v->attempt;
+            v->attempt = 0;
+            v->blocks++;
+            v->instructions += i;
+            if (!v->block_limit)
+                return VERIFY_RIGHT;
+            if (v->replay_left > i) {
+                v->replay_left -= i;
+                return VERIFY_RIGHT;
+            }
+            v->failed = true; /* each step is right, only the whole block is not: the report of the block stands */
+            return VERIFY_STOP;
+        }
+        if (state->rip == v->seen.rip && !expected)
+            expected = state;
+    }
+    if (!v->complete) {
+        v->unchecked++;
+        v->attempt = 0;
+        return VERIFY_RIGHT;
+    }
+    return different(bt, vcpu, expected ? expected : &v->boundary[v->boundaries - 1]);
+}

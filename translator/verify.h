@@ -1,0 +1,80 @@
+/*
+ * `-accel verify`: the translator in lock-step with the interpreter.
+ *
+ * Whenever translated code is about to be entered, the interpreter goes first, up to the end of the block or to the
+ * first instruction that it may not take back (a fault, a device, a system instruction); its state is kept at each
+ * instruction boundary, and what it stored is kept and taken back. When translated code comes back to C, at the block's
+ * end or in its middle, the CPU's state, flags included, and the memory must be those of the boundary with that RIP. On
+ * a difference both are put back and run once more, since page walks and devices may have changed what was read; a
+ * second difference is one, and the block is run again in blocks of one instruction, which name the first wrong step.
+ *
+ * Links, the jump cache and the return stack are not used under verify: every block comes back to C. RDTSC is the
+ * interpreter's.
+ */
+#ifndef RING3_TRANSLATOR_VERIFY_H
+#define RING3_TRANSLATOR_VERIFY_H
+
+#include "translator/bt.h"
+
+enum {
+    VERIFY_BOUNDARIES = 160,
+    VERIFY_STORES = 16 << 10,
+    VERIFY_STORE_BYTES = 64 << 10,
+    VERIFY_VECTOR_SIZE = 576 + 256, /* legacy region, header, AVX */
+    VERIFY_SYSTEM_SIZE = offsetof(struct vcpu, vector_live) - offsetof(struct vcpu, segment),
+    VERIFY_SYSTEM_COMPARED = offsetof(struct vcpu, cpl) + 1 - offsetof(struct vcpu, segment),
+};
+
+/* The CPU between two instructions. */
+struct verify_state {
+    uint64_t gpr[16], rip, flags;
+    uint32_t eflags;
+    uint32_t stores; /* made so far */
+    uint32_t vector; /* which of struct verify's vectors; 0: as it was at the block's entry */
+    uint8_t system[VERIFY_SYSTEM_SIZE];
+};
+
+struct verify_store {
+    uint8_t *host;
+    uint32_t at, size; /* in old and new */
+};
+
+struct verify {
+    bool active;   /* translated code runs, and `boundary` is what it must do */
+    bool complete; /* no boundary is missing at which translated code may come back */
+    bool give_up;  /* while predicting: a device was asked, or a table is full */
+    bool vectors_used;
+    bool failed;
+    unsigned attempt;       /* differences seen in a row at the same entry */
+    unsigned block_limit;   /* instructions in a block, while the wrong step is looked for; 0: no such limit */
+    unsigned replay_left;   /* boundaries of the wrong block not yet passed */
+    uint32_t tb, mode_size; /* the block; code size */
+    uint64_t pc;            /* host code that was entered */
+    unsigned boundaries, stores, store_bytes, vectors;
+    struct verify_state boundary[VERIFY_BOUNDARIES], seen;
+    struct verify_store store[VERIFY_STORES];
+    uint8_t old[VERIFY_STORE_BYTES], new[VERIFY_STORE_BYTES];
+    uint8_t vector[VERIFY_BOUNDARIES + 1][VERIFY_VECTOR_SIZE], seen_vector[VERIFY_VECTOR_SIZE];
+    struct vcpu_wires wires;
+    uint64_t blocks, instructions, unchecked, repeated; /* counters */
+    char report[3072];
+};
+
+enum verify_verdict { VERIFY_RIGHT, VERIFY_AGAIN, VERIFY_STOP };
+
+/* The vCPU is about to enter translated code of `tb` at host address pc. Leaves everything as it was. */
+void verify_enter(struct bt *bt, struct vcpu *vcpu, const struct tb *tb, uint64_t pc);
+
+/* Translated code came back, all state is in the vCPU. AGAIN: state and memory are as at the entry; enter at verify->pc
+ * once more. STOP: go to the loop. */
+enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu);
+
+/* Fills verify->report about the state that was seen and the boundary it should be. Ordinary code. */
+void verify_describe(struct verify *verify, const struct vcpu *vcpu, const struct verify_state *expected);
+
+/* Is this byte of a store overwritten by a later one of those before boundary `state`? */
+bool verify_overwritten(const struct verify *verify, const struct verify_state *state, unsigned store, unsigned byte);
+
+int verify_create(struct bt *bt, struct error *err);
+
+#endif
