@@ -19,16 +19,21 @@ static void capture(const struct vcpu *vcpu, struct verify_state *state)
     state->rip = vcpu->rip;
     state->flags = vcpu->flags;
     state->eflags = vcpu->eflags;
-    __builtin_memcpy(state->system, vcpu->segment, VERIFY_SYSTEM_SIZE);
 }
 
-static void restore(struct vcpu *vcpu, const struct verify_state *state)
+static void capture_system(struct verify *v, const struct vcpu *vcpu, struct verify_state *state)
+{
+    state->system = v->systems++;
+    __builtin_memcpy(v->system[state->system], vcpu->segment, VERIFY_SYSTEM_SIZE);
+}
+
+static void restore(struct vcpu *vcpu, const struct verify *v, const struct verify_state *state)
 {
     __builtin_memcpy(vcpu->gpr, state->gpr, sizeof(state->gpr));
     vcpu->rip = state->rip;
     vcpu->flags = state->flags;
     vcpu->eflags = state->eflags;
-    __builtin_memcpy((void *)vcpu->segment, state->system, VERIFY_SYSTEM_SIZE);
+    __builtin_memcpy((void *)vcpu->segment, v->system[state->system], VERIFY_SYSTEM_SIZE);
 }
 
 static void capture_vector(struct vcpu *vcpu, uint8_t *to)
@@ -146,7 +151,7 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb
         take_back(v, stores);
         v->stores = stores;
         v->store_bytes = bytes;
-        restore(vcpu, state - 1);
+        restore(vcpu, v, state - 1);
         if (insn->vector != VECTOR_NONE && room(v)) { /* a SIMD exception leaves its flag in MXCSR */
             *state = state[-1];
             state->vector = ++v->vectors;
@@ -158,6 +163,9 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb
     capture(vcpu, state);
     state->stores = v->stores;
     state->vector = state[-1].vector;
+    state->system = state[-1].system;
+    if (insn->rule->function == exec_pop || insn->rule->function == exec_swapgs) /* others leave it alone */
+        capture_system(v, vcpu, state);
     if (insn->vector != VECTOR_NONE) {
         state->vector = ++v->vectors;
         capture_vector(vcpu, v->vector[state->vector]);
@@ -172,8 +180,9 @@ static void predict(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
     v->give_up = v->vectors_used = false;
     v->complete = true;
     v->boundaries = 1;
-    v->stores = v->store_bytes = v->vectors = 0;
+    v->stores = v->store_bytes = v->vectors = v->systems = 0;
     capture(vcpu, &v->boundary[0]);
+    capture_system(v, vcpu, &v->boundary[0]);
     v->boundary[0].stores = v->boundary[0].vector = 0;
     v->wires = (struct vcpu_wires){.machine = v,
                                    .io_read = no_io_read,
@@ -193,7 +202,7 @@ static void predict(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
     vcpu->wires = wires;
     __atomic_store_n(&vcpu->run, run, __ATOMIC_SEQ_CST); /* over a kick, perhaps: C looks at the events anyway, soon */
     take_back(v, 0);
-    restore(vcpu, &v->boundary[0]);
+    restore(vcpu, v, &v->boundary[0]);
     restore_vector(vcpu, v);
 }
 
@@ -237,13 +246,13 @@ static bool vector_equal(const uint8_t *a, const uint8_t *b)
            !__builtin_memcmp(a + 576, b + 576, VERIFY_VECTOR_SIZE - 576);
 }
 
-static bool equal(const struct verify *v, const struct verify_state *state)
+static bool equal(const struct verify *v, const struct vcpu *vcpu, const struct verify_state *state)
 {
     const struct verify_state *seen = &v->seen;
     return state->rip == seen->rip && !__builtin_memcmp(state->gpr, seen->gpr, sizeof(seen->gpr)) &&
            state->flags == seen->flags && state->eflags == seen->eflags &&
-           !__builtin_memcmp(state->system, seen->system, VERIFY_SYSTEM_COMPARED) && memory_equal(v, state) &&
-           (!v->vectors_used || vector_equal(v->vector[state->vector], v->seen_vector));
+           !__builtin_memcmp(v->system[state->system], vcpu->segment, VERIFY_SYSTEM_COMPARED) &&
+           memory_equal(v, state) && (!v->vectors_used || vector_equal(v->vector[state->vector], v->seen_vector));
 }
 
 static enum verify_verdict replay(struct bt *bt, struct vcpu *vcpu, unsigned limit)
@@ -275,7 +284,7 @@ static enum verify_verdict different(struct bt *bt, struct vcpu *vcpu, const str
     }
     for (unsigned i = v->stores; i-- > 0;)
         __builtin_memcpy(v->store[i].host, v->old + v->store[i].at, v->store[i].size);
-    restore(vcpu, &v->boundary[0]);
+    restore(vcpu, v, &v->boundary[0]);
     restore_vector(vcpu, v);
     if (v->attempt++ == 0)
         return VERIFY_AGAIN;
@@ -295,7 +304,7 @@ enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu)
         capture_vector(vcpu, v->seen_vector);
     for (unsigned i = v->boundaries; i-- > 0;) {
         const struct verify_state *state = &v->boundary[i];
-        if (equal(v, state)) {
+        if (equal(v, vcpu, state)) {
             v->repeated += v->attempt;
             v->attempt = 0;
             v->blocks++;

@@ -31,7 +31,7 @@ struct verify_state {
     uint32_t eflags;
     uint32_t stores; /* made so far */
     uint32_t vector; /* which of struct verify's vectors; 0: as it was at the block's entry */
-    uint8_t system[VERIFY_SYSTEM_SIZE];
+    uint32_t system; /* which of struct verify's systems; 0: as it was at the block's entry */
 };
 
 struct verify_store {
@@ -50,10 +50,11 @@ struct verify {
     unsigned replay_left;   /* boundaries of the wrong block not yet passed */
     uint32_t tb, mode_size; /* the block; code size */
     uint64_t pc;            /* host code that was entered */
-    unsigned boundaries, stores, store_bytes, vectors;
+    unsigned boundaries, stores, store_bytes, vectors, systems;
     struct verify_state boundary[VERIFY_BOUNDARIES], seen;
     struct verify_store store[VERIFY_STORES];
     uint8_t old[VERIFY_STORE_BYTES], new[VERIFY_STORE_BYTES];
+    uint8_t system[VERIFY_BOUNDARIES][VERIFY_SYSTEM_SIZE]; /* segments and what follows them in struct vcpu */
     uint8_t vector[VERIFY_BOUNDARIES + 1][VERIFY_VECTOR_SIZE], seen_vector[VERIFY_VECTOR_SIZE];
     struct vcpu_wires wires;
     uint64_t blocks, instructions, unchecked, repeated; /* counters */

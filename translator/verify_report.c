@@ -28,7 +28,7 @@ static void say_difference(struct verify *v, const char *name, uint64_t seen, ui
             (unsigned long long)expected);
 }
 
-static void say_registers(struct verify *v, const struct verify_state *expected)
+static void say_registers(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
 {
     static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                           "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -37,10 +37,11 @@ static void say_registers(struct verify *v, const struct verify_state *expected)
         say_difference(v, names[i], seen->gpr[i], expected->gpr[i]);
     say_difference(v, "rip", seen->rip, expected->rip);
     say_difference(v, "flags", seen->flags | seen->eflags, expected->flags | expected->eflags);
+    const uint8_t *system = (const uint8_t *)vcpu->segment, *want = v->system[expected->system];
     for (unsigned i = 0; i < VERIFY_SYSTEM_COMPARED; i++)
-        if (seen->system[i] != expected->system[i]) {
-            say(v, "  system state, byte %u from the segment registers: translated %x, interpreted %x\n", i,
-                seen->system[i], expected->system[i]);
+        if (system[i] != want[i]) {
+            say(v, "  system state, byte %u from the segment registers: translated %x, interpreted %x\n", i, system[i],
+                want[i]);
             break;
         }
 }
@@ -96,7 +97,7 @@ void verify_describe(struct verify *v, const struct vcpu *vcpu, const struct ver
         say(v, "first wrong step: the instruction at %llx\n", (unsigned long long)v->boundary[0].rip);
     else
         say(v, "only the whole block is wrong, each of its instructions alone is right\n");
-    say_registers(v, expected);
+    say_registers(v, vcpu, expected);
     say_vector(v, expected);
     say_memory(v, vcpu, expected);
 }

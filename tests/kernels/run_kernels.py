@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Boots each test kernel on both engines of ring3 and, where installed, on QEMU's TCG, and compares what it prints.
+"""Boots each test kernel on the engines of ring3 (bt also under chaos) and, where installed, on QEMU's TCG, and compares what it prints.
 
 `NAME.expected` beside NAME.S is what the SDM (or, for CPUID's vendor AMD, the APM) says. DEVIATIONS lists the lines
 in which TCG of QEMU 7.2 is known to differ, with the reason: TCG's results there are not looked at. Usage:
-run_kernels.py [-e interp|bt|tcg] [NAME...]; environment: RING3 the binary, TEST_KERNELS the folder of the kernels.
+run_kernels.py [-e ENGINE] [NAME...], ENGINE as for -accel, or tcg; environment: RING3 the binary, TEST_KERNELS the folder of the kernels.
 """
 import difflib
 import fnmatch
@@ -187,7 +187,7 @@ def differences(name, engine, expected, lines):
 
 def main():
     arguments = sys.argv[1:]
-    engines = ["interp", "bt"] + (["tcg"] if shutil.which("qemu-system-x86_64") else [])
+    engines = ["interp", "bt", "verify", "bt,chaos=1", "bt,chaos=2"] + (["tcg"] if shutil.which("qemu-system-x86_64") else [])
     if arguments[:1] == ["-e"]:
         engines, arguments = [arguments[1]], arguments[2:]
     names = arguments or sorted(path.stem for path in HERE.glob("*.expected"))

@@ -40,6 +40,18 @@ Test(options, defaults)
     cr_assert_not(options.no_reboot);
 }
 
+Test(options, engines)
+{
+    cr_assert_eq(BOOT("-accel", "verify"), 0, "%s", err.text);
+    cr_assert_str_eq(options.accel, "verify");
+    cr_assert_eq(BOOT("-accel", "bt,chaos=7,tb-size=2"), 0, "%s", err.text);
+    cr_assert_eq(options.chaos, 7);
+    cr_assert_eq(options.cache_bytes, 2ull << 20);
+    REFUSED("-accel", "bt,chaos=0");
+    SAYS("seed");
+    REFUSED("-accel", "bt,chaos=x");
+}
+
 Test(options, memory_sizes)
 {
     static const struct {
