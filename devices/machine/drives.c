@@ -177,7 +177,7 @@ int drives_add(struct drive_options *drives, const char *text, struct error *err
 
 /* --- places ------------------------------------------------------------------------------------------------------- */
 
-static const struct drive_option *find(const struct drive_options *drives, enum drive_interface interface, int index)
+const struct drive_option *drives_find(const struct drive_options *drives, enum drive_interface interface, int index)
 {
     for (unsigned i = 0; i < drives->count; i++)
         if (drives->drive[i].interface == interface && drives->drive[i].index == index)
@@ -193,11 +193,11 @@ int drives_place(struct drive_options *drives, struct error *err)
         const char *name = interface_name[drive->interface];
         if (drive->index < 0) {
             int index = 0;
-            while (index < places && find(drives, drive->interface, index))
+            while (index < places && drives_find(drives, drive->interface, index))
                 index++;
             drive->index = index;
         } else {
-            const struct drive_option *other = find(drives, drive->interface, drive->index);
+            const struct drive_option *other = drives_find(drives, drive->interface, drive->index);
             if (other != drive)
                 return INVALID("%s %s: place %d of %s is taken by %s %s; choose another index=", drive->option,
                                drive->path, drive->index, name, other->option, other->path);

@@ -39,6 +39,9 @@ int drives_add(struct drive_options *drives, const char *value, struct error *er
 /* Gives every drive its index. Returns 0, or -EINVAL with a message when two want the same place. */
 int drives_place(struct drive_options *drives, struct error *err);
 
+/* The drive in a place, or null. */
+const struct drive_option *drives_find(const struct drive_options *drives, enum drive_interface interface, int index);
+
 /* What the images are, by interface and index. */
 struct drive_set {
     struct {

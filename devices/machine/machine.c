@@ -300,7 +300,7 @@ static int create_parts(struct machine *m, struct error *err)
     m->space_created = true;
     m->space.changed = on_map_changed;
     m->space.changed_context = m;
-    if (!o->kernel)
+    if (!o->kernel && !drives_find(&o->drives, DRIVE_FLASH, 0))
         r = firmware_read(&m->firmware, o->bios, o->firmware_dir, err);
     if (!r && !o->kernel && !o->no_vga)
         r = firmware_read_vga(&m->vga_rom, o->firmware_dir, err);

@@ -12,7 +12,7 @@
 
 struct machine;
 
-enum { MEDIA_NAME_MAX = 16 };
+enum { MEDIA_NAME_MAX = 24 };
 
 enum media_access { MEDIA_RETAIN, MEDIA_READ_ONLY, MEDIA_READ_WRITE };
 

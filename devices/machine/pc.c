@@ -526,6 +526,8 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err)
     int r = create_memory(pc, err);
     if (!r)
         r = create_rom(pc, err);
+    if (!r)
+        r = pc_create_flash(pc, err);
     if (r)
         return r;
     r = create_interrupt_controllers(pc);

@@ -22,6 +22,7 @@
 #include "devices/chips/lapic.h"
 #include "devices/chips/mc146818.h"
 #include "devices/chips/ns16550.h"
+#include "devices/chips/pflash.h"
 #include "devices/chips/piix3.h"
 #include "devices/chips/piix3_ide.h"
 #include "devices/chips/piix4_pm.h"
@@ -109,6 +110,11 @@ struct pc {
     struct i8237 dma;
     struct piix3_ide ide;
     struct i82077 fdc;
+    struct pc_flash {
+        struct pflash chip;
+        struct space *space;
+        struct space_slot slot; /* where the guest reads the array */
+    } flash[DRIVES_FLASH];
     struct vga vga;
 
     /* The board's own logic */

@@ -197,6 +197,9 @@ static void setup_chipset(struct pc *pc)
         pci_config_write(&pc->pci, PCI_DEVFN(0, 0), 0x5a + i, 0x33, 1);
     for (unsigned i = 0; i < PCI_LINKS; i++)
         pci_config_write(&pc->pci, PCI_DEVFN(1, 0), PIIX3_PIRQ_ROUTE + i, route[i], 1);
+    for (unsigned i = 0; i < PIIX3_IDE_CHANNELS; i++)
+        pci_config_write(&pc->pci, PC_DEVFN_IDE, PIIX3_IDE_TIMING + 2 * i, PIIX3_IDE_DECODE, 2);
+    pci_config_write(&pc->pci, PC_DEVFN_IDE, PCI_COMMAND, PCI_COMMAND_IO, 2);
     pci_config_write(&pc->pci, PC_DEVFN_PM, PIIX4_PM_BASE, PM_BASE, 4);
     pci_config_write(&pc->pci, PC_DEVFN_PM, PIIX4_PM_ENABLE, 1, 1);
     pci_config_write(&pc->pci, PC_DEVFN_PM, PCI_INTERRUPT_LINE, IRQ_SCI, 1);

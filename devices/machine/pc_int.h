@@ -44,6 +44,9 @@ void pc_add_device(struct pc *pc, const struct device_class *class, void *state)
 int pc_create_drives(struct pc *pc, struct error *err);
 int pc_map_cards(struct pc *pc, struct error *err);
 
+/* pc_flash.c: the flash memories, of which the first is the firmware. */
+int pc_create_flash(struct pc *pc, struct error *err);
+
 /* fw_cfg asks before the guest reads an item. */
 void pc_firmware_item_selected(void *pc, uint16_t key);
 
