@@ -524,6 +524,8 @@ static bool fits_block(struct builder *b, const struct insn *insn, struct item *
     if (is(insn, exec_ret) || is(insn, exec_popf) || is(insn, exec_loop) || is(insn, exec_into) ||
         is(insn, exec_bound) || is(insn, exec_ldmxcsr) || insn->bit_string || gather(insn))
         return false;
+    if (insn_flags_undefined(insn) || insn_pushes_half(insn)) /* what hosts leave differs, and would spread */
+        return false;
     if ((is(insn, exec_jmp) || is(insn, exec_call)) && !relative)
         return false;
     if (relative && insn->operand_size == 2)

@@ -65,12 +65,15 @@ bool insn_testable(const struct insn *insn, const char *name)
 {
     if (!strncmp(name, "rdrand", 6) || !strncmp(name, "rdseed", 6))
         return false; /* no two answers are the same */
-    /* Vendors differ: operand-size prefixes of near branches in 64-bit mode, PREFETCHW of a register, F3 REX.B 90. */
+    /* Vendors differ: operand-size prefixes of near branches in 64-bit mode, PREFETCHW of a register, F3 REX.B 90,
+     * MOVSXD to a 16-bit register (reads 16 bits of memory on Intel, 32 on AMD). */
     if (insn->code_size == 8 && insn->opsize_prefix && insn->rule->flags & RULE_BRANCH)
         return false;
     if (insn->map == 1 && insn->opcode == 0x0d && insn->modrm >= 0xc0)
         return false;
     if (insn->map == 0 && insn->opcode == 0x90 && insn->rep && insn->rex & 1)
+        return false;
+    if (insn->code_size == 8 && insn->map == 0 && insn->opcode == 0x63 && insn->operand_size == 2)
         return false;
     if (insn->far || !strcmp(insn->rule->name, "POP_SREG"))
         return false;
@@ -80,6 +83,22 @@ bool insn_testable(const struct insn *insn, const char *name)
         if (insn->rule->function == testable_functions[i])
             return true;
     return false;
+}
+
+bool insn_pushes_half(const struct insn *insn)
+{
+    bool segment = insn->map == 0 ? insn->opcode < 0x20 : insn->map == 1 && (insn->opcode & 0xf7) == 0xa0;
+    return insn->rule->function == exec_push && segment && insn->operand_size == 4;
+}
+
+uint64_t insn_flags_undefined(const struct insn *insn)
+{
+    exec_fn *f = insn->rule->function;
+    if (f == exec_aaa || f == exec_aas)
+        return FLAG_OF | FLAG_SF | FLAG_ZF | FLAG_PF;
+    if (f == exec_aad || f == exec_aam)
+        return FLAG_OF | FLAG_AF | FLAG_CF;
+    return f == exec_daa || f == exec_das ? FLAG_OF : 0;
 }
 
 /* ---- the walk ---- */

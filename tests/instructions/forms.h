@@ -37,6 +37,11 @@ void forms_free(struct forms *forms);
 /* May the instruction be tried on the host? */
 bool insn_testable(const struct insn *insn, const char *name);
 
+/* PUSH of a segment register, 32 bits: one may store only the selector. */
+bool insn_pushes_half(const struct insn *insn);
+/* FLAG_*: those that the SDM leaves undefined and that no silicon computes here. */
+uint64_t insn_flags_undefined(const struct insn *insn);
+
 /* The mnemonic, by a second decoder; returns the length it sees, 0 if it knows no such instruction. */
 unsigned insn_name(unsigned code_size, const uint8_t *bytes, unsigned size, char name[20]);
 /* One line of disassembly. */
