@@ -385,7 +385,8 @@ static uint64_t effective(struct builder *b, const struct insn *insn, uint64_t w
         return wanted;
     uint64_t offset = (uint64_t)mem->disp + (mem->base != REG_NONE ? *gpr(b, mem->base) : 0) +
                       (mem->index != REG_NONE ? *gpr(b, mem->index) * mem->scale : 0);
-    return zero_extend(offset, insn->address_size) + segment_base(b, mem->segment);
+    return zero_extend(zero_extend(offset, insn->address_size) + segment_base(b, mem->segment),
+                       b->mode == LAB_64 ? 8 : 4);
 }
 
 static void set_memory(struct builder *b, const struct insn *insn, struct item *item)

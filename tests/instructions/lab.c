@@ -319,8 +319,7 @@ static void set_mode(struct lab *lab, unsigned mode)
 
 /* ---- one experiment ---- */
 
-/* The code bytes, or the INT3s that were there before. */
-static void write_code(struct lab *lab, const struct experiment *x, bool filler)
+static void write_code(struct lab *lab, const struct experiment *x)
 {
     for (unsigned done = 0; done < x->code_size;) {
         unsigned at = x->code_at + done, piece = 4096 - at % 4096;
@@ -328,11 +327,17 @@ static void write_code(struct lab *lab, const struct experiment *x, bool filler)
             piece = x->code_size - done;
         uint8_t *host = lab_code(lab, at);
         space_written(&lab->space, host, piece);
-        if (filler)
-            memset(host, 0xcc, piece);
-        else
-            memcpy(host, x->code + done, piece);
+        memcpy(host, x->code + done, piece);
         done += piece;
+    }
+}
+
+/* All of it, as instructions may have stored into the code pages. */
+static void clear_code(struct lab *lab)
+{
+    for (unsigned at = 0; at < CODE_BYTES; at += 4096) {
+        space_written(&lab->space, lab_code(lab, at), 4096);
+        memset(lab_code(lab, at), 0xcc, 4096);
     }
 }
 
@@ -375,7 +380,7 @@ void lab_load(struct lab *lab, const struct experiment *x)
     vcpu->events = 0;
     vcpu->run = 1;
     fill_data(lab, x);
-    write_code(lab, x, false);
+    write_code(lab, x);
 }
 
 static bool has_error_code(unsigned vector)
@@ -388,7 +393,7 @@ bool lab_run(struct lab *lab, const struct experiment *x, struct image *after, c
     struct vcpu *vcpu = lab->vcpu;
     enum run_exit exit = lab->engine->run(vcpu);
 
-    write_code(lab, x, true);
+    clear_code(lab);
     *why = exit == RUN_SHUTDOWN ? "shutdown" : exit == RUN_STOPPED ? "hang" : NULL;
     uint64_t handler = vcpu->rip - (SYSTEM_BASE + HANDLERS);
     if (!*why && (handler >= 32 * 16 || handler % 16 != 1))

@@ -103,9 +103,10 @@ static void save_result(struct slot *slot, const ucontext_t *uc)
     copy(after->vector, uc->uc_mcontext.fpregs, VECTOR_BYTES);
     for (unsigned i = 0; i < WRITABLE_PAGES; i++)
         copy(slot->data + i * 4096, (void *)(uintptr_t)(DATA_BASE + writable_page[i] * 4096u), 4096);
-    uint8_t *code = (uint8_t *)(uintptr_t)(CODE_BASE + slot->experiment.code_at);
-    for (unsigned i = 0; i < slot->experiment.code_size; i++)
-        ((volatile uint8_t *)code)[i] = 0xcc;
+    /* All of it, as instructions may have stored into the code pages. */
+    void *code = (void *)(uintptr_t)CODE_BASE;
+    size_t size = CODE_BYTES;
+    __asm__ volatile("rep stosb" : "+D"(code), "+c"(size) : "a"(0xcc) : "memory");
 }
 
 static void load_experiment(const struct experiment *x, ucontext_t *uc)
