@@ -26,6 +26,8 @@ install_packages() {
 BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev libsdl2-dev seabios"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
+# What making the demo CD needs: ISOLINUX boots it, xorriso writes it.
+CD_PACKAGES="isolinux syslinux-common xorriso"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen and
 # somebody who types and looks for the window.
 TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick"
