@@ -8,7 +8,8 @@
  * Source: Intel 82371SB (PIIX3) datasheet, "IDE Controller Register Descriptions (PCI Function 1)"; "Programming
  * Interface for Bus Master IDE Controller", revision 1.0.
  *
- * Choice: a descriptor that points at no memory sets the error bit, and its bytes are lost (or ones).
+ * Choices: a descriptor that points at no memory sets the error bit, and its bytes are lost (or ones). The channels
+ * decode their ports from reset on, where the datasheet has them off: UEFI firmware for virtual machines relies on it.
  */
 #include "devices/chips/piix3_ide.h"
 
@@ -273,6 +274,8 @@ int piix3_ide_init(struct piix3_ide *ide, const struct piix3_ide_config *config)
                                              .written = on_config,
                                              .context = ide});
     pci_set(ide->pci.initial, PCI_STATUS, 0x0280, 2); /* medium DEVSEL# timing, fast back-to-back */
+    pci_set(ide->pci.initial, PIIX3_IDE_TIMING, PIIX3_IDE_DECODE, 2);
+    pci_set(ide->pci.initial, PIIX3_IDE_TIMING + 2, PIIX3_IDE_DECODE, 2);
     pci_set(ide->pci.writable, PIIX3_IDE_TIMING, 0xb3ff, 2);
     pci_set(ide->pci.writable, PIIX3_IDE_TIMING + 2, 0xb3ff, 2);
     ide->pci.writable[PIIX3_IDE_TIMING + 4] = 0xff; /* slave timing */

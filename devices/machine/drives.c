@@ -128,9 +128,11 @@ static int set_pair(struct drive_option *drive, struct addressing *at, const cha
         return set_path(drive, value, err);
     if (!strcmp(key, "if"))
         return set_interface(drive, value, err);
-    if (!strcmp(key, "format"))
+    if (!strcmp(key, "format")) {
+        drive->raw = true;
         return strcmp(value, "raw") ? INVALID("-drive format=%s: only raw images can be used; convert it to raw", value)
                                     : 0;
+    }
     if (!strcmp(key, "media")) {
         drive->cdrom = !strcmp(value, "cdrom");
         return drive->cdrom || !strcmp(value, "disk") ? 0 : INVALID("-drive media=%s: write disk or cdrom", value);
@@ -219,7 +221,9 @@ static int open_image(const struct drive_option *drive, bool snapshot, struct bl
                                         .cache = drive->cache,
                                         .queue = queue};
     *block = block_open(&config, &cause);
-    return *block ? 0 : error_set(err, -EINVAL, "%s %s", drive->option, cause.text);
+    if (*block && !drives_check(*block, drive->interface, drive->cdrom, drive->raw, &cause))
+        return 0;
+    return error_set(err, -EINVAL, "%s %s", drive->option, cause.text);
 }
 
 int drives_open(const struct drive_options *drives, struct block_queue *queue, struct drive_set *set, struct error *err)
@@ -235,4 +239,13 @@ int drives_open(const struct drive_options *drives, struct block_queue *queue, s
             r = open_image(drive, drives->snapshot, queue, block, err);
     }
     return r;
+}
+
+void drives_close(struct drive_set *set)
+{
+    for (unsigned interface = 0; interface < DRIVE_INTERFACES; interface++)
+        for (unsigned i = 0; i < DRIVES_IDE; i++) {
+            block_close(set->drive[interface][i].block);
+            set->drive[interface][i].block = NULL;
+        }
 }

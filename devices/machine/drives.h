@@ -16,7 +16,7 @@ enum drive_interface { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_FLASH, DRIVE_INTERFACES };
 struct drive_option {
     enum drive_interface interface;
     int index; /* on its interface; -1: the next free one */
-    bool cdrom, readonly;
+    bool cdrom, readonly, raw;
     bool snapshot;
     enum block_cache cache;
     char path[DRIVE_PATH_MAX]; /* empty: a drive without a medium (CD-ROM, floppy) */
@@ -50,8 +50,14 @@ struct drive_set {
     } drive[DRIVE_INTERFACES][DRIVES_IDE];
 };
 
+/* Whether the image fits the drive. `raw`: the user says that it is one, whatever it begins with. */
+int drives_check(struct block *block, enum drive_interface interface, bool cdrom, bool raw, struct error *err);
+
 /* Opens the images. On failure what was opened is in the set. */
 int drives_open(const struct drive_options *drives, struct block_queue *queue, struct drive_set *set,
                 struct error *err);
+
+/* Closes them, when no chip uses them any more. */
+void drives_close(struct drive_set *set);
 
 #endif

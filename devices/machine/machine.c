@@ -343,6 +343,7 @@ static int create_parts(struct machine *m, struct error *err)
     r = machine_create_monitors(m, err); /* first: "-monitor stdio" leaves no terminal to the serial port */
     if (!r)
         r = drives_open(&o->drives, &m->block_queue, &config.drives, err);
+    m->pc.config.drives = config.drives; /* whatever fails from here on, they are closed */
     if (!r)
         r = create_streams(m, &config, err);
     if (!r)
@@ -447,8 +448,10 @@ void machine_destroy(struct machine *m)
         stream_destroy(m->serial[i]);
     stream_destroy(m->debugcon);
     machine_destroy_vcpu(m);
-    if (m->block_queue_created)
+    if (m->block_queue_created) {
+        drives_close(&m->pc.config.drives);
         block_queue_destroy(&m->block_queue);
+    }
     blob_free(&m->firmware);
     blob_free(&m->vga_rom);
     if (m->space_created)

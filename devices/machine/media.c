@@ -131,6 +131,10 @@ int media_change(struct machine *m, const struct media *media, const char *path,
         config.readonly = true;
         block = block_open(&config, err);
     }
+    if (block && drives_check(block, media->interface, !floppy, false, err)) {
+        block_close(block);
+        block = NULL;
+    }
     if (!block)
         return -EIO;
     set_medium(m, media, block);

@@ -25,9 +25,6 @@ int pc_create_drives(struct pc *pc, struct error *err)
     fdc.present[0] = true; /* a PC has one, with or without a disk in it */
     for (unsigned i = 0; i < DRIVES_FLOPPY; i++) {
         struct block *block = c->drives.drive[DRIVE_FLOPPY][i].block;
-        if (block && !i82077_find_format(block_size(block)))
-            return error_set(err, -EINVAL, "%s is %llu bytes, no size of a floppy disk: there are %s",
-                             block_path(block), (unsigned long long)block_size(block), i82077_sizes);
         fdc.present[i] |= c->drives.drive[DRIVE_FLOPPY][i].present;
         fdc.block[i] = block;
     }
