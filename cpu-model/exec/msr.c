@@ -281,12 +281,12 @@ static bool read_p5_mc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 /* --- Intel -------------------------------------------------------------------------------------------------------- */
 
-/* Write 0, execute CPUID, read the revision: the write has nothing to do. */
+/* Write 0, execute CPUID, read the revision: the write has nothing to do. Firmware does that on AMD's processors too,
+ * where hypervisors let it pass. */
 static bool write_microcode_rev(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     (void)msr;
-    (void)value;
-    return vcpu->features.vendor == VENDOR_INTEL;
+    return vcpu->features.vendor == VENDOR_INTEL || !value;
 }
 
 /*

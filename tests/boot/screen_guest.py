@@ -14,6 +14,7 @@ if __name__ == "__main__":
     sys.exit(0)  # a module of the tests beside it, not one itself
 
 SKIPPED = 77
+KEYS = {" ": "spc", "\n": "ret", "-": "minus"}
 SHARED = HERE.parent.parent.parent / "shared" / "guests"
 
 
@@ -22,12 +23,16 @@ def check(condition, message):
         raise SystemExit(f"FAILED: {message}")
 
 
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(SKIPPED)
+
+
 def shared(name, size=None):
     """The path of a small guest nobody here wrote; with size: of a copy padded to that many bytes."""
     path = SHARED / name
     if not path.is_file():
-        print(f"skipped: no {path}")
-        sys.exit(SKIPPED)
+        skip(f"no {path}")
     if not size:
         return str(path)
     padded = os.path.join(FOLDER.name, name)
@@ -61,6 +66,9 @@ class ScreenGuest:
         for name in names:
             self.monitor(f"sendkey {name}")
             time.sleep(0.2)
+
+    def type(self, text):
+        self.keys(*(KEYS.get(character, character) for character in text))
 
     def look(self):
         """Width, height, and a function from x and y to RRGGBB."""
