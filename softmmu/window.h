@@ -35,7 +35,8 @@ enum {
     WINDOW_REGION_BITS = 32,
     WINDOW_REGIONS = 1 << 16, /* indexed by bits 32 to 47 of the linear address */
     WINDOW_SLOTS = 8,         /* regions of a view that can have a window at a time */
-    WINDOW_RUNS = 8192,       /* mapped runs of pages to remember; more than that and all are dropped */
+    WINDOW_RUNS = 3000, /* mapped runs of pages to remember; more than that and all are dropped. With two mappings a run
+                         * in each of eight views the host's limit on mappings (65530) is not reached */
 };
 #define WINDOW_GUARD_BELOW BIT(32)
 #define WINDOW_GUARD_ABOVE (BIT(32) * 10)
