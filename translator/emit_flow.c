@@ -79,6 +79,8 @@ void emit_push_register(struct translation_job *job, unsigned value)
 {
     struct emitter *e = &job->e;
     int32_t size = (int32_t)job->mode.stack_size;
+    if (value == HOST_T)
+        job->held = HELD_NOTHING; /* the value came by way of the scratch registers */
     struct address address = stack_address(job, -size);
     uint32_t site = stack_lookup(job, &address, REG_RSP, -size, ACCESS_WRITE);
     site_here(job, site);
@@ -334,7 +336,7 @@ static bool emit_call_direct(struct translation_job *job)
 
 /* ---- indirect branches ---- */
 
-/* t = target of an indirect JMP or CALL. False: interpreted. */
+/* t = target of an indirect JMP or CALL; the scratch registers hold no delta any more. False: interpreted. */
 static bool emit_target(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
@@ -349,6 +351,7 @@ static bool emit_target(struct translation_job *job)
             e_mov(&job->e, HOST_T, host_of[insn->rm]);
         else
             e_mov32(&job->e, HOST_T, host_of[insn->rm]);
+        job->held = HELD_NOTHING;
         return true;
     }
     uint8_t *start = job->e.at;
@@ -359,6 +362,7 @@ static bool emit_target(struct translation_job *job)
     uint32_t site = emit_lookup(job, &address, wide ? 8 : 4, ACCESS_READ, false);
     site_here(job, site);
     e_op_mem(&job->e, wide, 0x8b, HOST_T, address.base, HOST_RCX, 1, address.disp);
+    job->held = HELD_NOTHING;
     return true;
 }
 
