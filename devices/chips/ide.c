@@ -74,7 +74,7 @@ void ide_text(uint8_t *to, const char *text, unsigned bytes)
 {
     bool ended = false;
     for (unsigned i = 0; i < bytes; i++) {
-        ended |= !text[i];
+        ended = ended || !text[i];
         to[i ^ 1] = ended ? ' ' : (uint8_t)text[i];
     }
 }

@@ -184,6 +184,7 @@ void pci_reset(struct pci_function *f)
 
 void pci_restored(struct pci_function *f)
 {
+    f->intx = *(const uint8_t *)&f->intx & 1; /* a damaged snapshot's byte may be no bool */
     update_intx(f);
     if (f->bus)
         update_windows(f->bus);
