@@ -55,6 +55,7 @@ struct view_constants {
     uint64_t arithmetic;             /* FLAGS_ARITHMETIC */
     uint64_t bit_mask;               /* 63 */
     uint64_t region_mask;            /* the linear-address bits that number a window's region */
+    uint64_t paragraph_mask[5];      /* [log2 size]: size - 1, and all bits above FFFFh */
     uint8_t fits[6][4096];           /* [log2 size][page offset]: 1 if that many bytes from there stay in the page */
 };
 

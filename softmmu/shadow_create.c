@@ -55,6 +55,8 @@ static void fill_constants(struct view_constants *c, const struct shadow *shadow
     c->region_mask = (uint64_t)(WINDOW_REGIONS - 1) << WINDOW_REGION_BITS;
     c->page_mask = ~(uint64_t)GUEST_PAGE_OFFSET;
     c->only_df = FLAG_DF;
+    for (unsigned log2 = 0; log2 < 5; log2++)
+        c->paragraph_mask[log2] = ~0xffffull | ((1u << log2) - 1);
     for (unsigned log2 = 0; log2 < 6; log2++) {
         c->low_mask[log2] = (1u << log2) - 1;
         for (unsigned offset = 0; offset < 4096; offset++)

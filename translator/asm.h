@@ -101,6 +101,48 @@ static inline void e_mov32(struct emitter *e, unsigned to, unsigned from)
     e8(e, 0xc0 | (from & 7) << 3 | (to & 7));
 }
 
+/* The 16-bit form of the instruction emitted next. */
+static inline void e_operand16(struct emitter *e)
+{
+    e8(e, 0x66);
+}
+
+/* mov to16, from16: the rest of `to` stays */
+static inline void e_mov16(struct emitter *e, unsigned to, unsigned from)
+{
+    e_operand16(e);
+    e_mov32(e, to, from);
+}
+
+/* movzx to32, from16 */
+static inline void e_movzx16(struct emitter *e, unsigned to, unsigned from)
+{
+    e_rex(e, false, to, 0, from);
+    e8(e, 0x0f);
+    e8(e, 0xb7);
+    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
+}
+
+/* movzx to32, word gs:[disp] */
+static inline void e_load_state16(struct emitter *e, unsigned to, int32_t disp)
+{
+    e8(e, 0x65);
+    e_rex(e, false, to, 0, 0);
+    e8(e, 0x0f);
+    e8(e, 0xb7);
+    e8(e, (to & 7) << 3 | 4);
+    e8(e, 0x25);
+    e32(e, (uint32_t)disp);
+}
+
+/* not reg32: the one arithmetic instruction of its kind that leaves the flags alone */
+static inline void e_not32(struct emitter *e, unsigned reg)
+{
+    e_rex(e, false, 0, 0, reg);
+    e8(e, 0xf7);
+    e8(e, 0xd0 | (reg & 7));
+}
+
 /* mov reg, value in the shortest form */
 static inline void e_mov_imm(struct emitter *e, unsigned reg, uint64_t value)
 {
@@ -152,6 +194,15 @@ static inline void e_op_mem(struct emitter *e, bool w, unsigned opcode, unsigned
     e_rex(e, w, reg, index == HOST_NONE ? 0 : index, base == HOST_NONE ? 0 : base);
     e8(e, opcode);
     e_modrm_mem(e, reg, base, index, scale, disp);
+}
+
+/* movzx reg32, word [base + index * scale + disp] */
+static inline void e_load16(struct emitter *e, unsigned reg, unsigned base, unsigned index, int32_t disp)
+{
+    e_rex(e, false, reg, index == HOST_NONE ? 0 : index, base);
+    e8(e, 0x0f);
+    e8(e, 0xb7);
+    e_modrm_mem(e, reg, base, index, 1, disp);
 }
 
 /* lea reg, [base + index * scale + disp] (64 or 32 bits wide) */
@@ -208,15 +259,6 @@ static inline void e_movsxd(struct emitter *e, unsigned to, unsigned from)
 {
     e_rex(e, true, to, 0, from);
     e8(e, 0x63);
-    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
-}
-
-/* movzx to32, from16 */
-static inline void e_movzx16(struct emitter *e, unsigned to, unsigned from)
-{
-    e_rex(e, false, to, 0, from);
-    e8(e, 0x0f);
-    e8(e, 0xb7);
     e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
 }
 

@@ -2,8 +2,9 @@
  * What the parts of the code generator share: the state of one translation, the memory access sequence, stubs and
  * exits.
  *
- * translate.c walks the guest's instructions; emit_memory.c writes address computation and shadow-table lookups;
- * emit_native.c data instructions; emit_flow.c stack and control flow. None of the code emitted around a guest
+ * translate.c walks the guest's instructions; emit_memory.c writes address computation and shadow-table lookups,
+ * emit_segment.c what segments add to them; emit_native.c data instructions; emit_flow.c stack and control flow of flat
+ * code, emit_near.c of all other. None of the code emitted around a guest
  * instruction touches flags.
  */
 #ifndef RING3_TRANSLATOR_EMIT_H
@@ -16,6 +17,7 @@
 enum stub_kind {
     STUB_SLOW,       /* load or store that the table cannot serve */
     STUB_MISALIGNED, /* misaligned: goes back if it stays in the page, else to the slow path */
+    STUB_OFFSET,     /* misaligned, in a segment of 64 KiB: goes back if it stays in segment and page */
     STUB_EXIT,       /* leaves through an exit */
 };
 
@@ -23,6 +25,7 @@ enum stub_kind {
 struct address {
     uint8_t base; /* host register; HOST_T when it was computed there */
     bool constant;
+    bool inside; /* known not to cross its page's end */
     int32_t disp;
     uint64_t value; /* constant */
 };
@@ -32,8 +35,9 @@ struct stub {
     uint8_t *from8, *from32; /* one of them: the jump to it */
     uint8_t *back;           /* STUB_MISALIGNED */
     struct address address;
-    uint32_t index; /* site or exit */
-    uint8_t log2;   /* of the size */
+    uint32_t index;  /* site or exit */
+    uint8_t log2;    /* of the size */
+    uint8_t segment; /* STUB_OFFSET */
 };
 
 /* Where translated code finds a member of the view's constants, relative to GS. */
@@ -47,6 +51,7 @@ struct translation_job {
     struct emitter e;
     struct tb *tb;
     struct mode_key mode;
+    uint64_t salt;         /* of the mode: see bt.h */
     struct insn insn;      /* the current one */
     uint64_t lin;          /* its linear address */
     uint8_t *begin;        /* its host code */
@@ -68,6 +73,7 @@ struct bt {
     struct interp interp; /* first: see interp.h */
     struct tcache cache;
     struct host_cpu host;
+    struct mode_table modes;
     uint32_t slow_entry, exit_entry, jump_entry; /* trampolines in the cache */
     uint32_t jump_lookup, return_empty;          /* shared code: target in t */
     uint64_t gs;                                 /* what GS holds now */
@@ -101,11 +107,28 @@ static inline uint32_t code_offset(const struct translation_job *job, const uint
     return (uint32_t)(at - job->bt->cache.rw);
 }
 
-/* The base in a segment's descriptor cache, relative to GS. */
+/* Members of a segment's descriptor cache, relative to GS. */
+static inline int32_t segment_state(unsigned segment, size_t member)
+{
+    return (int32_t)(offsetof(struct vcpu, segment) + segment * sizeof(struct segment) + member);
+}
+
 static inline int32_t segment_base_state(unsigned segment)
 {
-    return (int32_t)(offsetof(struct vcpu, segment) + segment * sizeof(struct segment) +
-                     offsetof(struct segment, base));
+    return segment_state(segment, offsetof(struct segment, base));
+}
+
+static inline int32_t selector_state(unsigned segment)
+{
+    return segment_state(segment, offsetof(struct segment, selector));
+}
+
+static inline unsigned log2_of(unsigned size)
+{
+    unsigned log2 = 0;
+    while ((1u << log2) < size)
+        log2++;
+    return log2;
 }
 
 /* pext rcx, t, gs:[jump_mask]; mov rcx, gs:[rcx * 8 + TAGS]; lea rcx, [rcx + t]; jrcxz hit. Returns the place to patch.
@@ -134,8 +157,53 @@ struct stub *stub_add(struct translation_job *job, enum stub_kind kind, uint32_t
 uint32_t site_add(struct translation_job *job, enum site_kind kind);
 uint32_t exit_add(struct translation_job *job, uint64_t target);
 
+/* Host registers of the operand's base and index, or HOST_NONE; those that live in the vCPU are loaded into t and rcx.
+ */
+void emit_load_parts(struct translation_job *job, unsigned *base, unsigned *index);
+
+/* call slow_entry; .long site: never comes back by itself */
+void emit_slow_call(struct translation_job *job, uint32_t site);
+
 /* Leaves the address of the memory operand in *address (may use rcx and t). False: this form is interpreted. */
 bool emit_address(struct translation_job *job, struct address *address);
+
+/* ---- emit_segment.c: what is not flat ---- */
+
+/* An access through a segment, at the offset in t. */
+struct segment_access {
+    uint8_t segment;
+    uint16_t size;
+    bool write;
+    bool narrow;  /* the offset is below 64 KiB */
+    bool aligned; /* the offset is known to be a multiple of the size */
+};
+
+/* Can emit_segment_linear() serve this access in this mode? */
+bool segment_serves(const struct translation_job *job, const struct segment_access *access);
+/* Checks the access against its segment, and makes the offset in t a linear address. What fails is interpreted. */
+void emit_segment_linear(struct translation_job *job, const struct segment_access *access, struct address *address);
+/* emit_address() for operands that emit_address() itself does not serve. */
+bool emit_segment_address(struct translation_job *job, struct address *address);
+/* May accesses of this instruction go to the sum of offset and base (*add_base: of 0 and the base) unchecked? */
+bool segment_is_plain(const struct translation_job *job, bool *add_base);
+/* ecx = 0 if t (the last byte's offset, less `more`) is within the segment's limit. */
+void emit_limit_compare(struct translation_job *job, unsigned segment, int32_t more);
+/* t = the operand's offset, cut to the address size (2 or 4). */
+void emit_offset(struct translation_job *job);
+void emit_offset_stub(struct translation_job *job, const struct stub *stub);
+/* LEA with 16-bit operands or addresses. */
+void emit_lea_narrow(struct translation_job *job);
+/* A block in a segment with an odd limit compares it first; *place is for emit_code_limit_end(). */
+uint8_t *emit_code_limit(struct translation_job *job);
+void emit_code_limit_end(struct translation_job *job, uint8_t *place);
+/* Offset in CS of the instruction that is being translated, and of the last byte that CS may have. */
+uint32_t job_offset(const struct translation_job *job);
+uint32_t job_last_offset(const struct translation_job *job);
+/* Loads segment registers and reads them: inline in real and virtual-8086 mode. True if code was emitted. */
+bool emit_segment_register(struct translation_job *job);
+/* The segment register becomes the selector in t, as in real and virtual-8086 mode. Uses rcx. */
+void emit_load_paragraph(struct translation_job *job, unsigned segment);
+bool paragraph_loadable(const struct translation_job *job, unsigned segment);
 
 /*
  * Leaves the shadow entry for [address, +size) in rcx, so that the operand is [address + rcx]; misses go to the slow
@@ -172,10 +240,31 @@ void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset
 /* Direct jump to a linear address, linked when first taken. */
 void emit_jump(struct translation_job *job, uint64_t target);
 
+/* The parts of that, and of other branches; see emit_flow.c. Jumps and landings are patched when linked. */
+bool same_page(const struct translation_job *job, uint64_t target);
+bool sp_unproven(const struct translation_job *job);
+void emit_poll(struct translation_job *job, uint32_t exit);
+void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit);
+void exit_place(struct translation_job *job, uint32_t exit, uint8_t *place);
+void emit_sp_check(struct translation_job *job, uint32_t exit);
+void emit_sp_check_indirect(struct translation_job *job, int32_t undo);
+/* To `target` if the condition (as in Jcc's opcode) holds, else on; ends the block. */
+void emit_branch_if(struct translation_job *job, unsigned condition, uint64_t target);
+/* Behind a host CALL: where the RET that belongs to it comes back to. */
+void emit_landing(struct translation_job *job, uint64_t back);
+/* To the code whose linear address, with the mode's salt, is in t. */
+void emit_jump_cached(struct translation_job *job, int32_t undo);
+
 void emit_native(struct translation_job *job);
 void emit_lea(struct translation_job *job);
 /* True if the instruction was one of stack or near control flow that has inline code; else nothing was emitted. */
 bool emit_flow(struct translation_job *job);
+
+/* The same for 16-bit operands, 16-bit code, stacks that are not flat, LOOP and JCXZ. */
+bool emit_near(struct translation_job *job);
+
+/* t = EFLAGS: arithmetic bits from the host's, the others from the vCPU (RF and VM are clear in translated code). */
+void emit_eflags_to_t(struct translation_job *job);
 
 /* True if it was a system instruction with inline code for this mode; else nothing was emitted. */
 bool emit_system(struct translation_job *job);

@@ -37,7 +37,8 @@ static bool stack_inline(const struct translation_job *job)
 {
     if (job->insn.code_size == 8)
         return job->insn.operand_size == 8;
-    return job->insn.code_size == 4 && job->insn.operand_size == 4 && job->mode.stack_size == 4 && job->mode.flat_ss;
+    return job->insn.code_size == 4 && job->insn.operand_size == 4 && job->mode.stack_size == 4 &&
+           job->mode.kind[SEG_SS] == KIND_FLAT;
 }
 
 /* Stack lookups have no memory operand of the instruction's: the aligned-stack rule looks at r11 or, in 32-bit code, at
@@ -197,13 +198,13 @@ static uint64_t branch_target(const struct translation_job *job)
     return job->insn.code_size == 8 ? target : (uint32_t)target;
 }
 
-static bool same_page(const struct translation_job *job, uint64_t target)
+bool same_page(const struct translation_job *job, uint64_t target)
 {
     return !((target ^ job->tb->lin) & ~(uint64_t)GUEST_PAGE_OFFSET);
 }
 
 /* mov ecx, gs:[run]; jrcxz leave */
-static void emit_poll(struct translation_job *job, uint32_t exit)
+void emit_poll(struct translation_job *job, uint32_t exit)
 {
     emit_room(job, 24);
     e_load_state32(&job->e, HOST_RCX, offsetof(struct vcpu, run));
@@ -212,14 +213,14 @@ static void emit_poll(struct translation_job *job, uint32_t exit)
 }
 
 /* The guard of a link that leaves the page; the entry it was linked for is filled in by tcache_link(). */
-static void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit)
+void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit)
 {
     uint8_t *entry = emit_exec_guard(job, target, 1 /* not linked yet: no entry is minus one */, STUB_EXIT, exit);
     job->bt->cache.exits[exit].guard = code_offset(job, entry);
 }
 
 /* The patchable rel32 at `place`, which goes to the exit's stub until it is linked. */
-static void exit_place(struct translation_job *job, uint32_t exit, uint8_t *place)
+void exit_place(struct translation_job *job, uint32_t exit, uint8_t *place)
 {
     job->bt->cache.exits[exit].patch = code_offset(job, place);
     struct stub *stub = stub_add(job, STUB_EXIT, exit);
@@ -230,17 +231,17 @@ static void exit_place(struct translation_job *job, uint32_t exit, uint8_t *plac
 static void emit_sp_low(struct translation_job *job)
 {
     emit_room(job, 40);
-    e_pext(&job->e, HOST_RCX, HOST_R11, CONSTANT(low_mask) + 8 * (job->mode.stack_size == 8 ? 3 : 2));
+    e_pext(&job->e, HOST_RCX, HOST_R11, CONSTANT(low_mask) + 8 * (int32_t)log2_of(job->mode.stack_size));
 }
 
 /* Must this way out of the block still prove that RSP is aligned, as the next block's mode key says? */
-static bool sp_unproven(const struct translation_job *job)
+bool sp_unproven(const struct translation_job *job)
 {
     return job->mode.sp_aligned && !job->sp_aligned;
 }
 
 /* A direct way out with RSP misaligned goes to C, which chooses a block for that. */
-static void emit_sp_check(struct translation_job *job, uint32_t exit)
+void emit_sp_check(struct translation_job *job, uint32_t exit)
 {
     if (!sp_unproven(job))
         return;
@@ -263,13 +264,10 @@ void emit_jump(struct translation_job *job, uint64_t target)
     exit_place(job, exit, e_jmp32(&job->e));
 }
 
-static bool emit_jcc(struct translation_job *job)
+void emit_branch_if(struct translation_job *job, unsigned condition, uint64_t target)
 {
     const struct insn *insn = &job->insn;
-    if (insn->operand_size == 2)
-        return false;
-    uint64_t target = branch_target(job), next = job->lin + insn->length;
-    unsigned condition = insn->opcode & 15;
+    uint64_t next = job->lin + insn->length;
     emit_room(job, 24);
     if (same_page(job, target) && !sp_unproven(job)) {
         if (target <= job->lin) /* polls before it is decided: an event is taken with the branch still to be executed */
@@ -285,10 +283,17 @@ static bool emit_jcc(struct translation_job *job)
     /* Hot code (that is what runs through windows) goes on behind a forward branch: what is known stays known. */
     if (job->mode.window && target > job->lin && job->branches++ < BLOCK_BRANCHES) {
         job->held_next = job->held;
-        return true;
+        return;
     }
     emit_jump(job, insn->code_size == 8 ? next : (uint32_t)next);
     job->ended = true;
+}
+
+static bool emit_jcc(struct translation_job *job)
+{
+    if (job->insn.operand_size == 2)
+        return false;
+    emit_branch_if(job, job->insn.opcode & 15, branch_target(job));
     return true;
 }
 
@@ -300,10 +305,10 @@ static bool emit_jcc(struct translation_job *job)
  *     jmp   jump_lookup                ; somewhere else: the return stack was out of step
  *  1: jump to the return address
  */
-static void emit_landing(struct translation_job *job, uint64_t back)
+void emit_landing(struct translation_job *job, uint64_t back)
 {
     struct emitter *e = &job->e;
-    e_mov_imm(e, HOST_RCX, -back);
+    e_mov_imm(e, HOST_RCX, -(back + job->salt));
     e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
     uint8_t *expected = e_jrcxz(e);
     e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
@@ -376,7 +381,7 @@ static void emit_note_branch(struct translation_job *job, int32_t undo)
 }
 
 /* An indirect branch with RSP misaligned goes to C. */
-static void emit_sp_check_indirect(struct translation_job *job, int32_t undo)
+void emit_sp_check_indirect(struct translation_job *job, int32_t undo)
 {
     struct emitter *e = &job->e;
     if (!sp_unproven(job))
@@ -400,7 +405,7 @@ static void emit_sp_check_indirect(struct translation_job *job, int32_t undo)
  *     pext  rcx, t, gs:[jump_mask]
  *     jmp   gs:[rcx * 8 + HOSTS]        ; or call
  */
-static void emit_jump_cached(struct translation_job *job, int32_t undo)
+void emit_jump_cached(struct translation_job *job, int32_t undo)
 {
     struct emitter *e = &job->e;
     emit_sp_check_indirect(job, undo);
@@ -490,7 +495,7 @@ bool emit_flow(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
     emit_room(job, 40);
-    if (insn->code_size == 2)
+    if (job->salt) /* emit_near.c */
         return false;
     switch (insn->map) {
     case 1:

@@ -110,6 +110,11 @@ static void e_call_entry(struct translation_job *job, uint32_t entry, uint32_t n
     e32(&job->e, number);
 }
 
+void emit_slow_call(struct translation_job *job, uint32_t site)
+{
+    e_call_entry(job, job->bt->slow_entry, site);
+}
+
 /* t = the address */
 static void emit_address_to_t(struct translation_job *job, const struct address *address)
 {
@@ -142,7 +147,10 @@ static void emit_stub(struct translation_job *job, struct stub *stub)
         if (stub->kind == STUB_SLOW)
             cache->sites[stub->index].stub = code_offset(job, e->at);
         emit_address_to_t(job, &stub->address);
-        e_call_entry(job, job->bt->slow_entry, stub->index);
+        emit_slow_call(job, stub->index);
+        break;
+    case STUB_OFFSET:
+        emit_offset_stub(job, stub);
         break;
     }
 }
@@ -159,41 +167,13 @@ void emit_stubs(struct translation_job *job)
 
 /* ---- addresses ---- */
 
-/* May accesses through this segment skip the checks, and must its base be added? */
-static bool segment_usable(const struct translation_job *job, bool *add_base)
-{
-    const struct mem_operand *mem = &job->insn.mem;
-    *add_base = false;
-    if (job->insn.code_size == 8) {
-        *add_base = mem->segment == SEG_FS || mem->segment == SEG_GS;
-        return true;
-    }
-    switch (mem->segment) {
-    case SEG_DS:
-        return job->mode.flat_ds;
-    case SEG_ES:
-        return job->mode.flat_es;
-    case SEG_SS:
-        return job->mode.flat_ss;
-    case SEG_CS:
-        return job->mode.flat_cs && !(mem->access & MEM_WRITE);
-    case SEG_FS:
-        *add_base = true;
-        return job->mode.based_fs;
-    default:
-        *add_base = true;
-        return job->mode.based_gs;
-    }
-}
-
 static void set_constant(struct translation_job *job, struct address *address, uint64_t value)
 {
     *address = (struct address){.constant = true, .base = HOST_T, .value = value};
     e_mov_imm(&job->e, HOST_T, value);
 }
 
-/* Host registers of base and index, loading those that live in the vCPU into t and rcx. */
-static void load_parts(struct translation_job *job, unsigned *base, unsigned *index)
+void emit_load_parts(struct translation_job *job, unsigned *base, unsigned *index)
 {
     const struct mem_operand *mem = &job->insn.mem;
     *base = *index = HOST_NONE;
@@ -221,8 +201,8 @@ bool emit_address(struct translation_job *job, struct address *address)
     bool wide = insn->address_size == 8, add_base;
     unsigned base, index;
 
-    if (insn->address_size == 2 || !segment_usable(job, &add_base))
-        return false;
+    if (insn->address_size == 2 || !segment_is_plain(job, &add_base))
+        return emit_segment_address(job, address);
     int32_t segment_base = segment_base_state(mem->segment);
     if (mem->base == REG_RIP_BASE) {
         uint64_t value = job->lin + insn->length + (uint64_t)mem->disp;
@@ -254,7 +234,7 @@ bool emit_address(struct translation_job *job, struct address *address)
         }
         e_mov_imm(e, HOST_T, value);
     } else {
-        load_parts(job, &base, &index);
+        emit_load_parts(job, &base, &index);
         if (wide && index == HOST_NONE && !add_base) {
             *address = (struct address){.base = (uint8_t)base, .disp = (int32_t)mem->disp};
             return true;
@@ -270,14 +250,6 @@ bool emit_address(struct translation_job *job, struct address *address)
 }
 
 /* ---- lookups ---- */
-
-static unsigned log2_of(unsigned size)
-{
-    unsigned log2 = 0;
-    while ((1u << log2) < size)
-        log2++;
-    return log2;
-}
 
 /* Is the address based on RSP, at a multiple of the size? */
 static bool stack_based(const struct translation_job *job, const struct address *address, unsigned size)
@@ -334,8 +306,9 @@ static void emit_page_end(struct translation_job *job, const struct address *add
 bool window_usable(const struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
-    return job->mode.window && insn->code_size != 2 && insn->mem.present && !insn->bit_string &&
-           (insn->mem.base == REG_NONE || insn->address_size != 2);
+    bool add_base;
+    return job->mode.window && segment_is_plain(job, &add_base) && insn->code_size != 2 && insn->mem.present &&
+           !insn->bit_string && insn->address_size != 2;
 }
 
 static void note_address(struct translation_job *job, struct site *site)
@@ -344,7 +317,7 @@ static void note_address(struct translation_job *job, struct site *site)
     const struct mem_operand *mem = &insn->mem;
     bool add_base;
     site->window = true;
-    segment_usable(job, &add_base);
+    segment_is_plain(job, &add_base);
     site->address = (struct site_address){.disp = mem->disp,
                                           .base = mem->base,
                                           .index = mem->index,
@@ -418,7 +391,7 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
     uint32_t site = site_add(job, SITE_ACCESS);
     job->bt->cache.sites[site].size = (uint8_t)size;
     job->bt->cache.sites[site].access = (uint8_t)access;
-    if (size > 1 && !aligned && !address->constant)
+    if (size > 1 && !aligned && !address->constant && !address->inside)
         emit_page_end(job, address, size, site);
     emit_room(job, 60);
     if (address->constant && (address->value & GUEST_PAGE_OFFSET) + size > GUEST_PAGE_SIZE) {
@@ -486,7 +459,7 @@ static void emit_call_site(struct translation_job *job, uint32_t site)
 {
     emit_room(job, 16);
     job->bt->cache.sites[site].code = code_offset(job, job->e.at);
-    e_call_entry(job, job->bt->slow_entry, site);
+    emit_slow_call(job, site);
     job->sp_aligned = job->sp_aligned && job->mode.sp_aligned; /* C comes back here only with the stack as promised */
 }
 

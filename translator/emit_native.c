@@ -289,10 +289,10 @@ static void emit_bit_string(struct translation_job *job)
     struct emitter *e = &job->e;
     unsigned reg = host_of[insn->reg], size = insn->operand_size;
     struct address address;
-    bool store = insn->mem.access & MEM_WRITE;
+    bool store = insn->mem.access & MEM_WRITE, add_base;
 
-    if (size == 2 || insn->address_size != insn->code_size || insn->code_size == 2 || reg == HOST_NONE ||
-        !emit_address(job, &address)) {
+    if (size == 2 || !segment_is_plain(job, &add_base) || insn->address_size != insn->code_size ||
+        insn->code_size == 2 || reg == HOST_NONE || !emit_address(job, &address)) {
         emit_interp(job);
         return;
     }
@@ -361,7 +361,8 @@ static void emit_without_memory(struct translation_job *job)
 void emit_native(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
-    if (!vector_usable(job)) {
+    bool no_vex = insn->encoding == ENCODING_VEX && job->mode.paragraphs;
+    if (!vector_usable(job) || no_vex) {
         emit_interp(job);
         return;
     }
@@ -387,7 +388,7 @@ void emit_lea(struct translation_job *job)
     unsigned to = host_of[insn->reg], base = HOST_NONE, index = HOST_NONE;
 
     if (insn->operand_size == 2 || insn->address_size == 2) {
-        emit_interp(job);
+        emit_lea_narrow(job);
         return;
     }
     emit_room(job, 40);

@@ -64,8 +64,7 @@ static void emit_swapgs(struct translation_job *job)
     e_store_state(e, HOST_T, STATE(kernel_gs_base));
 }
 
-/* t = EFLAGS: arithmetic bits from the host's, the others from the vCPU (RF and VM are clear in translated code). */
-static void emit_eflags_to_t(struct translation_job *job)
+void emit_eflags_to_t(struct translation_job *job)
 {
     struct emitter *e = &job->e;
     emit_room(job, 90);

@@ -18,47 +18,10 @@ static struct bt *bt_of(struct vcpu *vcpu)
     return vcpu->engine;
 }
 
-/* ---- mode ---- */
-
-enum { SEG_ORDINARY = SEG_P | SEG_S | SEG_TYPE_WRITABLE };
-
-/* A 4 GiB expand-up writable data segment: no check can fail on it. */
-static bool unlimited(const struct segment *segment)
+/* The jump cache's name for code: see mode_salt(). */
+static uint64_t jump_target(struct vcpu *vcpu, uint64_t linear, uint32_t mode)
 {
-    return segment->limit == 0xffffffff && (segment->attributes & SEG_ORDINARY) == SEG_ORDINARY &&
-           !(segment->attributes & (SEG_UNUSABLE | SEG_TYPE_CODE | SEG_TYPE_EXPAND_DOWN));
-}
-
-static bool flat(const struct segment *segment)
-{
-    return segment->base == 0 && unlimited(segment);
-}
-
-uint32_t mode_key_now(const struct vcpu *vcpu, bool *possible)
-{
-    struct mode_key key = {.code_size = vcpu_code_size(vcpu) & 15, .stack_size = vcpu_stack_size(vcpu) & 15};
-    const struct segment *segment = vcpu->segment;
-    uint32_t number;
-
-    *possible = true;
-    if (key.code_size != 8) {
-        key.flat_ds = flat(&segment[SEG_DS]);
-        key.flat_es = flat(&segment[SEG_ES]);
-        key.flat_ss = flat(&segment[SEG_SS]);
-        key.flat_cs = segment[SEG_CS].base == 0 && segment[SEG_CS].limit == 0xffffffff &&
-                      segment[SEG_CS].attributes & SEG_TYPE_READABLE;
-        key.based_fs = unlimited(&segment[SEG_FS]);
-        key.based_gs = unlimited(&segment[SEG_GS]);
-        *possible = segment[SEG_CS].base == 0 && segment[SEG_CS].limit == 0xffffffff && key.code_size == 4;
-    }
-    key.x87 = !(vcpu->cr0 & (CR0_EM | CR0_TS));
-    key.sse = (vcpu->cr4 & CR4_OSFXSR) != 0;
-    key.avx = key.x87 && vcpu->cr4 & CR4_OSXSAVE && (vcpu->xcr0 & 6) == 6;
-    key.cpl0 = vcpu->cpl == 0;
-    key.sp_aligned = !(vcpu->gpr[REG_RSP] & (key.stack_size - 1u));
-    key.rdtsc = (vcpu->cpl == 0 || !(vcpu->cr4 & CR4_TSD)) && !((const struct bt *)vcpu->engine)->verify;
-    __builtin_memcpy(&number, &key, sizeof(number));
-    return number;
+    return linear + mode_salt(&bt_of(vcpu)->modes.key[mode], mode);
 }
 
 /* ---- views ---- */
@@ -159,10 +122,10 @@ static enum found find_code(struct vcpu *vcpu, uint64_t at, uint64_t *offset)
     return FOUND_BLOCK;
 }
 
-static void jump_cache_set(struct view *view, uint64_t at, uint64_t pc)
+static void jump_cache_set(struct view *view, uint64_t target, uint64_t pc)
 {
-    *view_jump_tag(view, at) = -at;
-    *view_jump_host(view, at) = pc;
+    *view_jump_tag(view, target) = -target;
+    *view_jump_host(view, target) = pc;
 }
 
 /* User code of the current view has run for a while. */
@@ -172,34 +135,32 @@ static void consider_window(struct vcpu *vcpu)
     shadow_window_tick(vcpu, __builtin_ia32_rdtsc(), vcpu->tsc_hz / 1000);
 }
 
-/* The mode key for blocks that run in a view with an open window: they rely on no alignment. */
-static uint32_t mode_in_view(const struct view *view, uint32_t mode)
+/* The mode for blocks that run in a view with an open window: they rely on no alignment. Segmented code has no use for
+ * windows. */
+static uint32_t mode_in_view(struct vcpu *vcpu, const struct view *view, uint32_t mode)
 {
-    struct mode_key key;
-    if (!view_window_open(view))
+    struct mode_key key = bt_of(vcpu)->modes.key[mode];
+    if (!view_window_open(view) || !mode_plain(&key))
         return mode;
-    __builtin_memcpy(&key, &mode, sizeof(key));
     key.window = 1;
     key.sp_aligned = 0;
-    __builtin_memcpy(&mode, &key, sizeof(key));
-    return mode;
+    return mode_number(vcpu, &key);
 }
 
 /* Selects the view for the present state. False: leave to the loop. */
 static bool prepare(struct vcpu *vcpu, uint32_t *mode)
 {
-    bool possible;
     if (must_leave(vcpu) || bt_of(vcpu)->shutdown)
         return false;
     chaos_flush(bt_of(vcpu), vcpu);
-    *mode = mode_key_now(vcpu, &possible);
-    if (!possible)
+    if (vcpu->rip > vcpu->segment[SEG_CS].limit && !vcpu_code64(vcpu)) /* the interpreter raises #GP */
         return false;
+    *mode = mode_now(vcpu);
     struct view *view = shadow_select(vcpu);
     if (vcpu->shadow->eager_windows && vcpu->cpl == 3 && !view_window_open(view) && !view->window_refused)
         consider_window(vcpu);
-    *mode = mode_in_view(view, *mode);
-    if (view->mode_key != *mode) {
+    *mode = mode_in_view(vcpu, view, *mode);
+    if (view->mode_key != *mode && !jump_target(vcpu, 0, *mode)) {
         view_forget_code(view);
         view->mode_key = *mode;
     }
@@ -212,7 +173,7 @@ static struct tb *dispatch(struct vcpu *vcpu, uint32_t mode)
     struct bt *bt = bt_of(vcpu);
     uint64_t offset;
     do {
-        uint64_t at = vcpu->rip;
+        uint64_t at = code_linear(vcpu, vcpu->rip);
         switch (find_code(vcpu, at, &offset)) {
         case FOUND_FAULT:
             if (!deliver(vcpu))
@@ -260,13 +221,14 @@ static uint64_t go(struct vcpu *vcpu)
     if (!prepare(vcpu, &mode))
         return 0;
     const struct view *view = vcpu->shadow->current;
-    if (*view_jump_tag(view, vcpu->rip) == -vcpu->rip)
-        return sync_in(vcpu, NULL, *view_jump_host(view, vcpu->rip));
+    uint64_t target = jump_target(vcpu, code_linear(vcpu, vcpu->rip), mode);
+    if (*view_jump_tag(view, target) == -target)
+        return sync_in(vcpu, NULL, *view_jump_host(view, target));
     struct tb *tb = dispatch(vcpu, mode);
     if (!tb)
         return 0;
     if (!entered_from_here(vcpu))
-        jump_cache_set(vcpu->shadow->current, tb->lin, block_pc(bt, tb));
+        jump_cache_set(vcpu->shadow->current, jump_target(vcpu, tb->lin, tb->mode), block_pc(bt, tb));
     return sync_in(vcpu, tb, block_pc(bt, tb));
 }
 
@@ -275,7 +237,7 @@ uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
     struct bt *bt = bt_of(vcpu);
     sync_out(vcpu);
     bt->cache.jump_misses++;
-    vcpu->rip = target;
+    vcpu->rip = code_offset_of(vcpu, target); /* bits 48 on carry the mode, outside 64-bit mode */
     bool fault = vcpu_code64(vcpu) && !lin_canonical(target);
     if (fault) { /* #GP belongs to the branch: take it back and let the interpreter do it */
         const struct site *site = &bt->cache.sites[vcpu->last_branch];
@@ -297,7 +259,7 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     uint32_t mode;
 
     sync_out(vcpu);
-    vcpu->rip = target;
+    vcpu->rip = code_offset_of(vcpu, target);
     if (wrong(vcpu, &pc))
         return pc;
     struct tb *tb = prepare(vcpu, &mode) ? dispatch(vcpu, mode) : NULL;
@@ -379,14 +341,11 @@ static bool fill_window(struct vcpu *vcpu, const struct site *site)
     return filled;
 }
 
-/* A block for an aligned stack relies on it throughout; one for a window is of no use without. */
-static bool still_as_promised(const struct vcpu *vcpu, const struct tb *tb)
+/* A block for a window is of no use without. */
+static bool still_as_promised(struct vcpu *vcpu, const struct tb *tb)
 {
-    struct mode_key mode;
-    __builtin_memcpy(&mode, &tb->mode, sizeof(mode));
-    if (mode.window && !view_window_open(vcpu->shadow->current))
-        return false;
-    return !mode.sp_aligned || !(vcpu->gpr[REG_RSP] & (mode.stack_size - 1u));
+    const struct mode_key *mode = &bt_of(vcpu)->modes.key[tb->mode];
+    return mode_holds(vcpu, mode) && (!mode->window || view_window_open(vcpu->shadow->current));
 }
 
 /* On within a block: the scratch registers get the window deltas again that the code relies on. */
@@ -406,8 +365,8 @@ static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
     if (flushes == bt->cache.flushes) {
         const struct site *site = &bt->cache.sites[index];
         const struct tb *tb = &bt->cache.tbs[site->tb];
-        if (!site->leave && tb->valid && vcpu->rip == tb->lin + site->guest + site->length && !must_leave(vcpu) &&
-            still_as_promised(vcpu, tb))
+        if (!site->leave && tb->valid && vcpu->rip == code_offset_of(vcpu, tb->lin + site->guest + site->length) &&
+            !must_leave(vcpu) && still_as_promised(vcpu, tb))
             return resume(vcpu, tb, site->next, site->next_held);
     }
     return go(vcpu);
@@ -447,7 +406,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
 
     bt->trap_pending = 0;
     sync_out(vcpu);
-    vcpu->rip = cache->tbs[site->tb].lin + site->guest;
+    vcpu->rip = code_offset_of(vcpu, cache->tbs[site->tb].lin + site->guest);
     if (wrong(vcpu, &pc))
         return pc;
     if (site->kind == SITE_HELPER) {

@@ -108,9 +108,35 @@ static void take_back(struct verify *v, unsigned keep)
 static bool reversible(const struct insn *insn)
 {
     static exec_fn *const functions[] = {
-        exec_lea,   exec_hint, exec_pause, exec_push, exec_pop,  exec_pusha, exec_popa, exec_pushf, exec_enter,
-        exec_leave, exec_movs, exec_cmps,  exec_stos, exec_lods, exec_scas,  exec_xlat, exec_call,  exec_jmp,
-        exec_ret,   exec_jcc,  exec_jcxz,  exec_loop, exec_cli,  exec_sti,   exec_cld,  exec_std,   exec_swapgs,
+        exec_lea,
+        exec_hint,
+        exec_pause,
+        exec_push,
+        exec_pop,
+        exec_pusha,
+        exec_popa,
+        exec_pushf,
+        exec_enter,
+        exec_leave,
+        exec_movs,
+        exec_cmps,
+        exec_stos,
+        exec_lods,
+        exec_scas,
+        exec_xlat,
+        exec_call,
+        exec_jmp,
+        exec_ret,
+        exec_jcc,
+        exec_jcxz,
+        exec_loop,
+        exec_cli,
+        exec_sti,
+        exec_cld,
+        exec_std,
+        exec_swapgs,
+        exec_mov_sreg,
+        exec_load_far_pointer,
     };
     if (insn->rule->flags & RULE_NATIVE) /* but RDRAND and RDSEED give something else each time */
         return !(insn->map == 1 && insn->opcode == 0xc7 && (insn->modrm & 0xf0) == 0xf0);
@@ -118,6 +144,14 @@ static bool reversible(const struct insn *insn)
         if (insn->rule->function == functions[i])
             return true;
     return false;
+}
+
+/* Others that are reversible leave the segment registers alone. */
+static bool loads_segment(const struct insn *insn)
+{
+    exec_fn *function = insn->rule->function;
+    return function == exec_pop || function == exec_swapgs || function == exec_mov_sreg ||
+           function == exec_load_far_pointer;
 }
 
 /* For one more boundary, and whatever one instruction stores: a page of a string, byte for byte. */
@@ -145,7 +179,7 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb
         v->vectors_used = true;
     }
     vcpu->interrupt_shadow = vcpu->debug_shadow = false;
-    bool last = vcpu->rip + insn->length - tb->lin >= tb->guest_size;
+    bool last = code_linear(vcpu, vcpu->rip) + insn->length - tb->lin >= tb->guest_size;
     enum exec_result result = interp_execute(vcpu, insn);
     if (v->give_up || result == EXEC_FAULT || result == EXEC_HALT || result == EXEC_SHUTDOWN) {
         take_back(v, stores);
@@ -164,7 +198,7 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb
     state->stores = v->stores;
     state->vector = state[-1].vector;
     state->system = state[-1].system;
-    if (insn->rule->function == exec_pop || insn->rule->function == exec_swapgs) /* others leave it alone */
+    if (loads_segment(insn))
         capture_system(v, vcpu, state);
     if (insn->vector != VECTOR_NONE) {
         state->vector = ++v->vectors;

@@ -30,7 +30,7 @@ void tcache_flush(struct tcache *cache, struct vcpu *vcpu)
 
 bool tcache_full(const struct tcache *cache)
 {
-    return cache->used + (32 << 10) > cache->size || cache->tb_count + 2 > cache->tb_max ||
+    return cache->used + (128 << 10) > cache->size || cache->tb_count + 2 > cache->tb_max ||
            cache->site_count + 1024 > cache->site_max || cache->exit_count + 128 > cache->exit_max ||
            cache->insn_count + 256 > cache->insn_max;
 }

@@ -16,25 +16,53 @@
 enum { TCACHE_DEFAULT_BYTES = 48 << 20, TB_HASH_BITS = 16, STAMP_SHIFT = 7, EMIT_RED_ZONE = 512 };
 #define NO_INDEX 0xffffffffu
 
+/*
+ * What a segment asks of code that accesses memory through it. "Paragraph" is what segments are in real and
+ * virtual-8086 mode. Through the kinds _RO nothing is written.
+ */
+enum segment_kind {
+    KIND_NONE,      /* unusable, unreadable, expand-down, or a stack off a paragraph: the interpreter looks */
+    KIND_FLAT,      /* base 0, 4 GiB: nothing to do */
+    KIND_BASED,     /* 4 GiB: the base is added at run time */
+    KIND_PARAGRAPH, /* limit FFFFh and a base that is a multiple of 16: an aligned operand at a 16-bit offset fits */
+    KIND_LIMITED,   /* any other: the limit is compared at run time */
+    KIND_FLAT_RO,
+    KIND_BASED_RO,
+    KIND_LIMITED_RO,
+};
+
+/* How code is kept below the limit of CS. */
+enum code_limit {
+    CODE_UNLIMITED, /* 4 GiB */
+    CODE_64K,       /* FFFFh: known when code is translated */
+    CODE_LIMITED,   /* any other: compared when a block is entered and before a branch */
+};
+
 /* What emitted code depends on besides the guest's bytes; equal keys mean interchangeable code. */
 struct mode_key {
+    uint32_t cs_base;        /* 0 in 64-bit mode */
     uint32_t code_size : 4;  /* decoding; 2, 4, 8 */
-    uint32_t stack_size : 4; /* width of push and pop */
-    uint32_t flat_ds : 1, flat_es : 1, flat_ss : 1,
-        flat_cs : 1;                     /* base 0, 4 GiB, rights for any access: no check emitted */
-    uint32_t based_fs : 1, based_gs : 1; /* 4 GiB and writable, base added at run time */
-    uint32_t x87 : 1, sse : 1, avx : 1;  /* usable now: CR0.EM/TS, CR4.OSFXSR, CR4.OSXSAVE and XCR0 */
-    uint32_t cpl0 : 1;                   /* CLI, STI, SWAPGS, PUSHF need no check (outside virtual-8086 mode) */
-    uint32_t sp_aligned : 1;             /* RSP is a multiple of stack_size at entry, and at every direct way out */
-    uint32_t rdtsc : 1;                  /* CPL 0, or CR4.TSD clear */
-    uint32_t window : 1;                 /* accesses go through the view's window (softmmu/window.h) */
+    uint32_t stack_size : 4; /* width of the stack pointer */
+    uint32_t code_limit : 2; /* enum code_limit */
+    uint32_t paragraphs : 1; /* real or virtual-8086 mode: loading a segment register changes base and selector only */
+    uint32_t x87 : 1, sse : 1, avx : 1; /* usable now: CR0.EM/TS, CR4.OSFXSR, CR4.OSXSAVE and XCR0 */
+    uint32_t cpl0 : 1;                  /* CLI, STI, SWAPGS, PUSHF need no check (outside virtual-8086 mode) */
+    uint32_t sp_aligned : 1;            /* RSP is a multiple of stack_size at entry, and at every direct way out */
+    uint32_t rdtsc : 1;                 /* CPL 0, or CR4.TSD clear; not under verify */
+    uint32_t window : 1;                /* accesses go through the view's window (softmmu/window.h) */
+    uint32_t unused : 14;
+    uint8_t kind[SEG_COUNT]; /* enum segment_kind; 0 in 64-bit mode */
+    uint8_t reserved[2];
 };
+
+/* A mode's number: which struct mode_key, see mode_now(). 0 is none. */
+enum { MODES_MAX = 4096 };
 
 /* One entry, straight-line guest code, and its host code. */
 struct tb {
     uint64_t lin;     /* linear address of the first byte */
     uint64_t page[2]; /* arena offsets of the pages its bytes are on; [1] only if it straddles */
-    uint32_t mode;    /* struct mode_key as a number */
+    uint32_t mode;    /* its number */
     uint32_t code;    /* host code, offset in the cache */
     uint32_t code_size;
     uint16_t guest_size; /* bytes; past the page's end only by the one instruction of a straddling block */

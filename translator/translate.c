@@ -75,7 +75,8 @@ static void emit_instruction(struct translation_job *job)
         emit_lea(job);
     } else if (rule->function == exec_hint) {
         job->held_next = job->held; /* no effect that a guest can see */
-    } else if (!emit_flow(job) && !emit_system(job) && !emit_string(job)) {
+    } else if (!emit_flow(job) && !emit_near(job) && !emit_system(job) && !emit_string(job) &&
+               !emit_segment_register(job)) {
         uint32_t site = job->bt->cache.site_count;
         emit_helper(job);
         job->ended = rule->flags & (RULE_BRANCH | RULE_END);
@@ -193,6 +194,14 @@ static void add_instruction(struct translation_job *job)
     tb->instructions++;
 }
 
+/* How many bytes may follow the first one of the block before the limit of CS, where it is known now. */
+static uint64_t code_left(const struct translation_job *job)
+{
+    if (job->mode.code_size == 8)
+        return UINT64_MAX;
+    return job_last_offset(job) - (uint32_t)(job->tb->lin - job->mode.cs_base);
+}
+
 /* Decodes the instruction whose first `left` bytes are the last of the page. False: it stays with the interpreter. */
 static bool decode_straddling(struct translation_job *job, const uint8_t *bytes, unsigned left)
 {
@@ -207,6 +216,8 @@ static bool decode_straddling(struct translation_job *job, const uint8_t *bytes,
     __builtin_memcpy(both, bytes, left);
     __builtin_memcpy(both + left, t.host, 15 - left);
     if (!insn_decode(&job->insn, &vcpu->features, job->mode.code_size, both, 15) || !job->insn.length)
+        return false;
+    if (job->insn.length - 1u > code_left(job))
         return false;
     shadow_fill(vcpu, lin(next), ACCESS_EXEC, &t);
     job->tb->page[1] = space_offset(vcpu->space, t.host);
@@ -238,28 +249,41 @@ static unsigned longest_block(struct bt *bt)
     return chaos_block_limit(bt, BLOCK_INSTRUCTIONS);
 }
 
-/* True if the block has at least one instruction. */
-static bool emit_block(struct translation_job *job, const uint8_t *page)
+/* Emits instructions up to `end`, an offset in the page. */
+static void emit_instructions(struct translation_job *job, const uint8_t *page, unsigned end)
 {
     struct tb *tb = job->tb;
     unsigned offset = (unsigned)(tb->lin & GUEST_PAGE_OFFSET);
-    uint8_t *limit = job->e.at + (24 << 10);
+    const uint8_t *limit = job->e.at + (24 << 10);
     unsigned block_limit = longest_block(job->bt);
 
-    while (!job->ended && offset < GUEST_PAGE_SIZE && tb->instructions < block_limit && job->e.at < limit) {
-        unsigned left = GUEST_PAGE_SIZE - offset;
+    while (!job->ended && offset < end && tb->instructions < block_limit && job->e.at < limit) {
+        unsigned left = end - offset;
         if (!insn_decode(&job->insn, &job->vcpu->features, job->mode.code_size, page + offset, left < 15 ? left : 15) ||
             !job->insn.length || job->insn.length > left)
             break; /* crosses the page's end, or is too long */
         add_instruction(job);
         offset += job->insn.length;
     }
-    if (!tb->instructions && !emit_straddling(job, page + offset, GUEST_PAGE_SIZE - offset))
+}
+
+/* True if the block has at least one instruction. */
+static bool emit_block(struct translation_job *job, const uint8_t *page)
+{
+    struct tb *tb = job->tb;
+    unsigned offset = (unsigned)(tb->lin & GUEST_PAGE_OFFSET), end = GUEST_PAGE_SIZE;
+    uint8_t *code_limit = emit_code_limit(job);
+
+    if (code_left(job) < GUEST_PAGE_SIZE - 1 - offset)
+        end = offset + (unsigned)code_left(job) + 1;
+    emit_instructions(job, page, end);
+    if (!tb->instructions && (end != GUEST_PAGE_SIZE || !emit_straddling(job, page + offset, GUEST_PAGE_SIZE - offset)))
         return false;
     if (!job->ended) {
         uint64_t next = tb->lin + tb->guest_size;
         emit_jump(job, job->mode.code_size == 8 ? next : (uint32_t)next);
     }
+    emit_code_limit_end(job, code_limit);
     emit_stubs(job);
     return true;
 }
@@ -283,7 +307,8 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->vcpu = vcpu;
     job->e.at = cache->rw + cache->used;
     job->tb = tb;
-    __builtin_memcpy(&job->mode, &mode, sizeof(mode));
+    job->mode = bt->modes.key[mode];
+    job->salt = mode_salt(&job->mode, mode);
     job->sp_aligned = job->mode.sp_aligned;
     job->held = HELD_NOTHING;
     job->below_4g = 0;
