@@ -333,7 +333,7 @@ static void event(struct window *w, const SDL_Event *e)
 static int wait_ms(const struct window *w)
 {
     uint64_t now = SDL_GetTicks64();
-    bool rests = now - w->changed_at > RESTS_AFTER_MS && !w->paste;
+    bool rests = now - w->changed_at > RESTS_AFTER_MS && !w->paste && !w->audio.playing;
     uint64_t next = w->refreshed_at + (rests ? RESTING_MS : FRAME_MS);
     return next > now ? (int)(next - now) : 0;
 }
@@ -354,6 +354,7 @@ static void loop(struct window *w)
         if (wait_ms(w))
             continue;
         look(w);
+        audio_play(w);
         read_console(w, VIEW_MONITOR);
         read_console(w, VIEW_SERIAL);
         input_paste_more(w);
@@ -423,6 +424,8 @@ static int create(struct window *w, struct error *err)
 
 static void destroy(struct window *w)
 {
+    if (w->audio.device)
+        SDL_CloseAudioDevice(w->audio.device);
     SDL_free(w->paste);
     if (w->screen)
         SDL_DestroyTexture(w->screen);

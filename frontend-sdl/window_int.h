@@ -26,6 +26,15 @@ struct dialog {
     } button[DIALOG_BUTTONS];
 };
 
+struct window_audio {
+    SDL_AudioDeviceID device; /* 0: not opened yet */
+    bool failed;              /* and never will be */
+    bool playing;             /* the queue is not yet played to its end; if it is: */
+    uint64_t silent_since;    /* SDL_GetTicks64() */
+    uint64_t next;            /* the first sample not yet computed, counted from virtual time 0 */
+    float level, filtered;    /* the last sample's */
+};
+
 struct window {
     struct machine *machine;
     const struct machine_options *options;
@@ -55,6 +64,8 @@ struct window {
     uint32_t buttons;    /* held in the guest, by enum ui_button */
     uint8_t held[UI_KEY_COUNT / 8];
     bool led_shown;
+
+    struct window_audio audio;
 
     enum machine_state state;
     char title[256];
@@ -124,6 +135,9 @@ void action_larger(struct window *w);
 void action_smaller(struct window *w);
 void action_actual_size(struct window *w);
 void action_grab(struct window *w);
+
+/* --- audio.c --- */
+void audio_play(struct window *w); /* what the PC speaker has done since the last call */
 
 /* --- paint.c --- */
 bool paint_create(struct window *w);

@@ -225,6 +225,43 @@ static void update_irq(struct i8254 *pit)
     vtimer_arm(&pit->timer, edge == VCLOCK_NEVER ? VCLOCK_NEVER : ns_of(edge));
 }
 
+static struct sound_wave wave_of(const struct i8254_counter *c)
+{
+    if (!c->counting || !periodic(c))
+        return (struct sound_wave){.at = c->settled, .high = c->out};
+    uint32_t high = c->mode == 2 ? c->base - 1 : high_ticks(c->base);
+    /* Mode 2 is low in the last tick of its period; mode 3's start may lie before tick 0. */
+    uint64_t phase = (c->settled - c->start) % c->base;
+    return (struct sound_wave){
+        .at = c->settled, .start = c->settled + c->base - phase, .high = high, .period = c->base};
+}
+
+/*
+ * Tells what the loudspeaker does from now on: counter 2's OUT, where the guest lets it through. Counter 2 is settled.
+ * It follows a copy of the counter through a load that is due and the end of a single count, after which it repeats.
+ */
+static void update_speaker(struct i8254 *pit)
+{
+    struct i8254_counter c = pit->counter[2];
+    enum { STEPS = 4 }; /* a load, the count's end, and the two edges of its strobe */
+
+    if (!pit->config.speaker)
+        return;
+    if (!(pit->port61 & PORT61_SPEAKER)) {
+        sound_tell(pit->config.speaker, (struct sound_wave){.at = c.settled});
+        return;
+    }
+    for (unsigned i = 0; i < STEPS; i++) {
+        sound_tell(pit->config.speaker, wave_of(&c));
+        uint64_t next = c.counting && periodic(&c) ? c.load_at : next_edge(&c);
+        if (c.load_at < next)
+            next = c.load_at;
+        if (next == VCLOCK_NEVER)
+            break;
+        settle(&c, next);
+    }
+}
+
 static void timer_fired(void *device)
 {
     update_irq(device);
@@ -411,6 +448,8 @@ static void i8254_write(void *device, uint64_t offset, uint64_t value, unsigned 
     else
         write_control(pit, (uint8_t)value);
     update_irq(pit);
+    settle(&pit->counter[2], now_tick(pit));
+    update_speaker(pit);
 }
 
 static uint64_t port61_read(void *device, uint64_t offset, unsigned size)
@@ -427,6 +466,7 @@ static void port61_write(void *device, uint64_t offset, uint64_t value, unsigned
     (void)offset, (void)size;
     pit->port61 = value & PORT61_KEPT;
     set_gate(settled_counter(pit, 2), value & PORT61_GATE2);
+    update_speaker(pit);
 }
 
 const struct bus_ops i8254_ops = {.read = i8254_read, .write = i8254_write, .widths = 1};
@@ -455,6 +495,7 @@ static void i8254_reset(void *device)
         };
     pit->port61 = 0;
     update_irq(pit);
+    update_speaker(pit);
 }
 
 static void i8254_destroy(void *device)
@@ -475,6 +516,8 @@ static void i8254_restored(void *device)
     }
     pit->irq_level = false;
     update_irq(pit);
+    settle(&pit->counter[2], now_tick(pit));
+    update_speaker(pit);
 }
 
 #define COUNTER_FIELDS(i)                                                                                              \

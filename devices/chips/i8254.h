@@ -15,13 +15,15 @@
 #include "cpu-model/base/bus.h"
 #include "devices/core/device.h"
 #include "devices/core/irq.h"
+#include "devices/core/sound.h"
 #include "devices/core/vclock.h"
 
 #define I8254_HZ 1193182ull
 
 struct i8254_config {
     struct vclock *clock;
-    struct irq_line irq; /* counter 0's OUT */
+    struct irq_line irq;   /* counter 0's OUT */
+    struct sound *speaker; /* is told what the loudspeaker does; counts I8254_HZ; null: nobody listens */
 };
 
 struct i8254_counter {

@@ -107,8 +107,11 @@ struct pointer_sink {
     void *device;
 };
 
+struct sound;
+
 struct ui {
     struct display *display; /* null: the machine has none */
+    struct sound *speaker;   /* to be heard (core/sound.h); null: there is none */
     struct keyboard_sink keyboard;
     struct pointer_sink relative; /* a mouse */
     struct pointer_sink absolute; /* a tablet; buttons and wheel go there while it is wanted, else to the mouse */

@@ -363,6 +363,7 @@ static int create_parts(struct machine *m, struct error *err)
         return r;
     if (!o->no_vga)
         m->ui.display = &m->pc.vga.display;
+    m->ui.speaker = &m->pc.speaker;
     m->ui.keyboard = ps2_keyboard_sink(&m->pc.keyboard);
     m->ui.relative = ps2_mouse_sink(&m->pc.mouse);
     m->ui.absolute = vmmouse_sink(&m->pc.vmmouse);

@@ -375,7 +375,9 @@ static int create_chips(struct pc *pc)
     static const uint8_t serial_irq[PC_SERIALS] = {4, 3};
     const struct pc_config *c = &pc->config;
 
-    int r = i8254_init(&pc->pit, &(struct i8254_config){.clock = c->clock, .irq = pc_isa_irq(pc, IRQ_TIMER)});
+    sound_init(&pc->speaker, c->clock, I8254_HZ);
+    int r = i8254_init(
+        &pc->pit, &(struct i8254_config){.clock = c->clock, .irq = pc_isa_irq(pc, IRQ_TIMER), .speaker = &pc->speaker});
     if (!r)
         r = mc146818_init(
             &pc->rtc,

@@ -88,6 +88,7 @@ struct pc {
     struct pc_config config;
     struct i8259 pic;
     struct i8254 pit;
+    struct sound speaker; /* counter 2's */
     struct mc146818 rtc;
     struct i8042 kbc;
     struct ps2_keyboard keyboard;

@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "translator": ["base", "state", "softmmu", "exec"],
     "devices": ["base", "softmmu/space.h", "softmmu/dma.h"],
     "machine": ["base", "state", "softmmu", "exec", "translator", "devices"],
-    "frontend-sdl": ["devices/machine/machine.h", "devices/core/ui.h"],
+    "frontend-sdl": ["devices/machine/machine.h", "devices/core/ui.h", "devices/core/sound.h"],
     "tests": ["base", "state", "softmmu", "exec", "translator", "devices", "machine"],
     "benchmarks": [],
 }
