@@ -28,6 +28,8 @@ BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev
 GUEST_PACKAGES="cpio ca-certificates"
 # What making the demo CD needs: ISOLINUX boots it, xorriso writes it.
 CD_PACKAGES="isolinux syslinux-common xorriso"
+# Boot loaders and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
+BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ mtools xorriso"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen and
 # somebody who types and looks for the window.
-TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick"
+TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick $BOOT_PACKAGES"
