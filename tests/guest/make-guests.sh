@@ -2,7 +2,8 @@
 # Makes the demo and boot-test guests: Debian's own kernels, and an initramfs of BusyBox with tests/guest/init.
 #
 # Usage: make-guests.sh OUTDIR [amd64] [i386]      (both when none is named)
-#   amd64: OUTDIR/vmlinuz-amd64, OUTDIR/initrd-amd64.gz
+#   amd64: OUTDIR/vmlinuz-amd64, OUTDIR/initrd-amd64.gz, and OUTDIR/modules-amd64.gz, the kernel's disk drivers, an
+#          archive that may follow the initramfs in one file
 #   i386:  OUTDIR/vmlinuz-686, OUTDIR/vmlinuz-686-pae, OUTDIR/initrd-i386.gz
 #
 # Needs no privileges: packages are downloaded and unpacked, not installed. Where the system's package lists lack what is
@@ -83,22 +84,53 @@ download() {
     exit 1
 }
 
-# unpack PACKAGE PATTERN: the package's files that match, under $work/root
+# unpack PACKAGE PATTERN...: the package's files that match, under $work/root
 unpack() {
+    package=$work/$1.deb
+    shift
     mkdir -p "$work/root"
-    dpkg-deb --fsys-tarfile "$work/$1.deb" | tar -x -C "$work/root" --wildcards "$2"
-    rm "$work/$1.deb"
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work/root" --wildcards "$@"
+    rm "$package"
+}
+
+# archive TREE IMAGE: the same bytes from the same files (sorted, owned by root, all times zero)
+archive() {
+    find "$1" -exec touch -h -d @0 {} +
+    (cd "$1" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) | gzip -9n >"$work/archive"
+    mv "$work/archive" "$2"
 }
 
 # --- guests --------------------------------------------------------------------------------------------------------
 
+# What SCSI disks and CD-ROMs behind an IDE controller need, and the folders it lies in. Some are built in, by version.
+disk_modules="crct10dif_common crct10dif_generic crc-t10dif crc64 crc64-rocksoft t10-pi scsi_common scsi_mod libata
+    ata_piix sd_mod cdrom sr_mod"
+module_folders="lib crypto block drivers/ata drivers/scsi drivers/cdrom"
+
 # kernel FLAVOUR ARCH
 kernel() {
-    [ -s "$out/vmlinuz-$1" ] && return 0
+    [ -s "$out/vmlinuz-$1" ] && { [ "$1" != amd64 ] || [ -s "$out/modules-$1.gz" ]; } && return 0
     download "linux-image-$1" "$2"
     rm -rf "$work/root"
-    unpack "linux-image-$1" './boot/vmlinuz-*'
+    set -- "$1" './boot/vmlinuz-*'
+    [ "$1" != amd64 ] || for folder in $module_folders; do
+        set -- "$@" "./lib/modules/*/kernel/$folder/*"
+    done
+    unpack "linux-image-$@"
+    [ "$1" != amd64 ] || modules "$1"
     mv "$work"/root/boot/vmlinuz-* "$out/vmlinuz-$1"
+}
+
+# modules FLAVOUR: /modules with the disk drivers and /modules/order, which names them as they are to be loaded
+modules() {
+    mkdir -p "$work/drivers/modules"
+    for module in $disk_modules; do
+        for file in $(find "$work/root/lib/modules" -name "$module.ko*"); do
+            cp "$file" "$work/drivers/modules"
+            basename "$file" >>"$work/drivers/modules/order"
+        done
+    done
+    archive "$work/drivers" "$out/modules-$1.gz"
 }
 
 busybox() {
@@ -109,8 +141,7 @@ busybox() {
     mv "$work/root/bin/busybox" "$out/busybox-$1"
 }
 
-# initramfs ARCH: the same bytes from the same sources (sorted, owned by root, all times zero). The device nodes come
-# from the kernel's built-in archive (/dev/console) and devtmpfs.
+# initramfs ARCH. The device nodes come from the kernel's built-in archive (/dev/console) and devtmpfs.
 initramfs() {
     image=$out/initrd-$1.gz
     if [ -s "$image" ] && [ -z "$(find "$here" "$out/busybox-$1" -newer "$image" -type f)" ]; then
@@ -126,9 +157,7 @@ initramfs() {
     cp "$here/init" "$tree/init"
     cp "$here"/scripts/* "$tree/scripts/"
     chmod 755 "$tree/init" "$tree"/scripts/* "$tree/bin/busybox"
-    find "$tree" -exec touch -h -d @0 {} +
-    (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) | gzip -9n >"$work/initrd"
-    mv "$work/initrd" "$image"
+    archive "$tree" "$image"
 }
 
 for arch; do
