@@ -14,7 +14,7 @@ if __name__ == "__main__":
     sys.exit(0)  # a module of the tests beside it, not one itself
 
 SKIPPED = 77
-KEYS = {" ": "spc", "\n": "ret", "-": "minus"}
+KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash"}
 SHARED = HERE.parent.parent.parent / "shared" / "guests"
 
 
@@ -44,7 +44,8 @@ def shared(name, size=None):
 
 class ScreenGuest:
     def __init__(self, *arguments):
-        self.machine = Machine("-m", "64", "-serial", "null", *arguments)
+        serial = () if "-serial" in arguments else ("-serial", "null")  # a second -serial is the second port's
+        self.machine = Machine("-m", "64", *serial, *arguments)
         self.monitor = self.machine.hmp()
         self.picture = os.path.join(FOLDER.name, f"picture{Machine.count}.ppm")
 
