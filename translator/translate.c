@@ -92,6 +92,8 @@ static void close_instruction(struct translation_job *job, struct held held_befo
         cache->sites[i].next = code_offset(job, job->e.at);
         cache->sites[i].retry_held = held_before;
         cache->sites[i].next_held = job->held;
+        /* Nothing follows a branch in its block, even one that leads to the next instruction. */
+        cache->sites[i].leave |= job->ended;
     }
 }
 
@@ -322,6 +324,8 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
         return NULL;
     }
     close_exits(cache, exits);
+    for (uint32_t i = sites; i < cache->site_count; i++)
+        ASSERT(i == 1 || cache->sites[i].code >= cache->sites[i - 1].code);
     tb->code_size = (uint32_t)(job->e.at - cache->rw) - tb->code;
     cache->used = (cache->used + tb->code_size + 15) & ~15ull;
     cache->tb_count++;
