@@ -241,6 +241,7 @@ static bool emit_straddling(struct translation_job *job, const uint8_t *bytes, u
     uint32_t guard = job->bt->cache.site_count - 1;
     add_instruction(job);
     job->bt->cache.sites[guard].next = code_offset(job, job->e.at);
+    job->bt->cache.sites[guard].leave |= job->ended;
     return true;
 }
 
