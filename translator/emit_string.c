@@ -39,7 +39,6 @@ static uint8_t *emit_entry(struct emitter *e, unsigned reg, int32_t table)
 
 static void emit_rep(struct emitter *e, unsigned opcode, unsigned size)
 {
-    e_mov(e, HOST_RCX, COUNT);
     e8(e, 0xf3);
     if (size == 8)
         e8(e, 0x48);
@@ -79,6 +78,9 @@ bool emit_string(struct translation_job *job)
     e_lea(e, true, HOST_RDI, HOST_RDI, HOST_RCX, 1, 0);
     if (movs)
         e_mov(e, HOST_RSI, HOST_T);
+    e_mov(e, HOST_RCX, COUNT);
+    /* Colliding entries and non-canonical addresses fault at the first byte: nothing is done yet, C does it all. */
+    uint32_t rep = site_add(job, SITE_INTERP);
     emit_rep(e, movs ? 0xa4 : 0xaa, size);
     e_load_state(e, HOST_RDI, TEMP(1));
     if (movs) {
@@ -89,6 +91,10 @@ bool emit_string(struct translation_job *job)
     e_mov_imm(e, COUNT, 0);
     uint8_t *done = e_jmp8(e);
 
+    job->bt->cache.sites[rep].stub = code_offset(job, e->at);
+    e_load_state(e, HOST_RDI, TEMP(1));
+    if (movs)
+        e_load_state(e, HOST_RSI, TEMP(0));
     e_patch32(outside, e->at);
     if (movs)
         e_patch8(no_source, e->at);

@@ -223,6 +223,20 @@ faults:
     mov (%rbx), %rax
     DONE
     RESULT
+    TRY "rep movs from a base that is not canonical"
+    RING3
+    mov $1, %esi
+    shl $48, %rsi
+    add %r15, %rsi
+    mov (%r15), %rax
+    mov %rax, 512(%r13)
+    lea 512(%r13), %rdi
+    mov %rdi, %rbx
+    mov $8, %ecx
+    MARK
+    rep movsb
+    DONE
+    RESULT
     TRY "a kernel address"
     RING3
     mov (%r15), %rax
