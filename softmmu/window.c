@@ -19,7 +19,6 @@ enum {
     CREDIT_MAX = 8000,
     PATIENCE_FIRST = 4,
     PATIENCE_MAX = 1000,
-    SMALL_RUN = 16, /* pages tried around a small page */
 };
 
 static unsigned slot_page(uint64_t linear)
@@ -231,13 +230,12 @@ bool window_fill(struct vcpu *vcpu, struct window *window, lin_t at, enum access
     const struct space *space = vcpu->space;
     uint64_t page = at.v & ~(uint64_t)GUEST_PAGE_OFFSET, first;
     uint64_t arena_page = space_offset(space, t->host) >> GUEST_PAGE_SHIFT;
-    bool write = t->writable && t->dirty && !t->rom;
+    bool write = t->writable && t->dirty && !t->rom, code = space->page_flags[arena_page] & PAGE_CODE;
     int slot = take_slot(window, page);
     if (slot < 0 || space->page_flags[arena_page] & ~PAGE_CODE)
         return false;
     if (bit_get(access == ACCESS_WRITE ? window->slot[slot].writable : window->slot[slot].readable, slot_page(page)))
         return false;
-    bool code = space->page_flags[arena_page] & PAGE_CODE;
     if (access == ACCESS_WRITE && (!write || code))
         return false;
 

@@ -146,7 +146,10 @@ static bool leaves_t_free(const struct insn *insn)
 
 /*
  * Through a window, [base + index * scale + disp] with an index that is known to be below 2^32 needs the base's region
- * only, which is known before the index is: lea   t, [base + rcx] op    [t + index * scale + disp]
+ * only, which is known before the index is:
+ *
+ *     lea   t, [base + rcx]
+ *     op    [t + index * scale + disp]
  */
 static bool indexed_in_window(const struct translation_job *job, const struct scratch *scratch)
 {
