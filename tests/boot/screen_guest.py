@@ -8,7 +8,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from monitor_client import FOLDER, Machine  # noqa: E402
+from monitor_client import FOLDER, Machine, read_ppm  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(0)  # a module of the tests beside it, not one itself
@@ -74,12 +74,7 @@ class ScreenGuest:
     def look(self):
         """Width, height, and a function from x and y to RRGGBB."""
         self.monitor(f"screendump {self.picture}")
-        with open(self.picture, "rb") as file:
-            magic, width, height, _ = (file.readline() + file.readline() + file.readline()).split()
-            pixels = file.read()
-        check(magic == b"P6", f"a screen dump that starts with {magic}")
-        width, height = int(width), int(height)
-        return width, height, lambda x, y: pixels[3 * (y * width + x):3 * (y * width + x) + 3].hex()
+        return read_ppm(self.picture)
 
     def end(self):
         self.monitor.socket.sendall(b"quit\n")

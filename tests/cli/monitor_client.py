@@ -28,6 +28,17 @@ def connect(path):
     raise SystemExit(f"FAILED: nobody listens at {path}")
 
 
+def read_ppm(path):
+    """Width, height, and a function from x and y to RRGGBB, of a screen dump."""
+    with open(path, "rb") as file:
+        magic, width, height, _ = (file.readline() + file.readline() + file.readline()).split()
+        pixels = file.read()
+    if magic != b"P6":
+        raise SystemExit(f"FAILED: a screen dump that starts with {magic}")
+    width, height = int(width), int(height)
+    return width, height, lambda x, y: pixels[3 * (y * width + x):3 * (y * width + x) + 3].hex()
+
+
 class Hmp:
     PROMPT = b"(qemu) "
 

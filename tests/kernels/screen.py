@@ -8,7 +8,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from monitor_client import FOLDER, Hmp, Machine, connect  # noqa: E402
+from monitor_client import FOLDER, Hmp, Machine, connect, read_ppm  # noqa: E402
 
 KERNEL = os.path.join(os.environ["TEST_KERNELS"], "screen")
 
@@ -36,12 +36,7 @@ class Screen:
     def look(self):
         """Width, height, and a function from x and y to RRGGBB."""
         self.monitor(f"screendump {self.picture}")
-        with open(self.picture, "rb") as file:
-            magic, width, height, _ = (file.readline() + file.readline() + file.readline()).split()
-            pixels = file.read()
-        check(magic == b"P6", f"a screen dump that starts with {magic}")
-        width, height = int(width), int(height)
-        return width, height, lambda x, y: pixels[3 * (y * width + x):3 * (y * width + x) + 3].hex()
+        return read_ppm(self.picture)
 
     def end(self):
         self.serial.sendall(b"q")
