@@ -8,7 +8,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from monitor_client import FOLDER, Machine, read_ppm  # noqa: E402
+from monitor_client import FOLDER, Machine, check, read_ppm  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(0)  # a module of the tests beside it, not one itself
@@ -16,11 +16,6 @@ if __name__ == "__main__":
 SKIPPED = 77
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash"}
 SHARED = HERE.parent.parent.parent / "shared" / "guests"
-
-
-def check(condition, message):
-    if not condition:
-        raise SystemExit(f"FAILED: {message}")
 
 
 def skip(reason):

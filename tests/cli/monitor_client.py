@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from tiny_guest import FOLDER, RING3
+from tiny_guest import FOLDER, check, start
 
 if __name__ == "__main__":
     sys.exit(0)  # a module of the tests beside it, not one itself
@@ -33,8 +33,7 @@ def read_ppm(path):
     with open(path, "rb") as file:
         magic, width, height, _ = (file.readline() + file.readline() + file.readline()).split()
         pixels = file.read()
-    if magic != b"P6":
-        raise SystemExit(f"FAILED: a screen dump that starts with {magic}")
+    check(magic == b"P6", f"a screen dump that starts with {magic}")
     width, height = int(width), int(height)
     return width, height, lambda x, y: pixels[3 * (y * width + x):3 * (y * width + x) + 3].hex()
 
@@ -121,10 +120,8 @@ class Machine:
         Machine.count += 1
         self.hmp_path = os.path.join(FOLDER.name, f"hmp{Machine.count}")
         self.qmp_path = os.path.join(FOLDER.name, f"qmp{Machine.count}")
-        self.process = subprocess.Popen([
-            RING3, "-m", "16", "-display", "none", "-monitor", f"unix:{self.hmp_path},server=on,wait=off", "-qmp",
-            f"unix:{self.qmp_path},server=on,wait=off", *arguments
-        ], stdin=subprocess.DEVNULL)
+        self.process = start("-m", "16", "-display", "none", "-monitor", f"unix:{self.hmp_path},server=on,wait=off",
+                             "-qmp", f"unix:{self.qmp_path},server=on,wait=off", *arguments, stdin=subprocess.DEVNULL)
 
     def hmp(self):
         return Hmp(self.hmp_path)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 from monitor_client import Machine, Qmp
-from tiny_guest import FOLDER, HANG, RING3, check, kernel, out8, out16
+from tiny_guest import FOLDER, HANG, check, kernel, out8, out16, start
 
 POWER_OFF = out16(0x604, 5 << 10 | 1 << 13)
 COUNT = b"\x46\xeb\xfd"  # 1: inc esi; jmp 1b
@@ -155,8 +155,8 @@ check(machine.wait() == 0, "status of -no-reboot")
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     port = probe.getsockname()[1]
-process = subprocess.Popen([RING3, "-kernel", kernel(HANG), "-m", "16", "-display", "none", "-serial", "null", "-qmp",
-                            f"tcp:127.0.0.1:{port},server,nowait"], stdin=subprocess.DEVNULL)
+process = start("-kernel", kernel(HANG), "-m", "16", "-display", "none", "-serial", "null", "-qmp",
+                f"tcp:127.0.0.1:{port},server,nowait", stdin=subprocess.DEVNULL)
 qmp = Qmp(("127.0.0.1", port))
 check(qmp("query-status")["running"], "over TCP")
 qmp("quit")

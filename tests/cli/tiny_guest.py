@@ -1,5 +1,7 @@
 """Tiny Multiboot kernels made of a few bytes of 32-bit code, and a way to run ring3 on them."""
+import ctypes
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -37,6 +39,16 @@ def kernel(code):
     with tempfile.NamedTemporaryFile(dir=FOLDER.name, delete=False) as file:
         file.write(header + code)
     return file.name
+
+
+def die_with_parent():
+    """In a child before it becomes another program: the kernel ends it when its parent ends, whatever ended that."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def start(*arguments, **keywords):
+    """ring3 beside the test; it does not outlive it."""
+    return subprocess.Popen([RING3, *arguments], preexec_fn=die_with_parent, **keywords)
 
 
 def run(*arguments, stdin=b""):

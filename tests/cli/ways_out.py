@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 
-from tiny_guest import ECHO, FOLDER, HANG, RING3, TRIPLE_FAULT, check, kernel, out16, out8, run, say
+from tiny_guest import ECHO, FOLDER, HANG, TRIPLE_FAULT, check, kernel, out16, out8, run, say, start
 
 POWER_OFF = out16(0x604, 5 << 10 | 1 << 13)
 EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
@@ -30,8 +30,8 @@ for engine in ("bt", "interp"):
     expect("triple fault", boot(TRIPLE_FAULT, "-no-reboot"), 1, b"", "triple fault")
     expect("reset boots again", boot(COUNT_TO_3 + out8(0x64, 0xFE) + HANG, *EXIT), 33)
     expect("triple fault boots again", boot(COUNT_TO_3 + TRIPLE_FAULT, *EXIT), 33)
-    process = subprocess.Popen([RING3, "-kernel", kernel(ECHO), "-nographic", "-accel", engine],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    process = start("-kernel", kernel(ECHO), "-nographic", "-accel", engine, stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, bufsize=0)
     process.stdin.write(b"hello\x01\x01")
     check(b"".join(process.stdout.read(1) for _ in range(6)) == b"hello\x01", "echo and Ctrl-a Ctrl-a")
     process.stdin.write(b"\x01x")
@@ -52,8 +52,8 @@ for engine in ("bt", "interp"):
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         for code in (HANG, b"\xeb\xfe"):  # halted, and busy
-            process = subprocess.Popen([RING3, "-kernel", kernel(say("!") + code), "-nographic", "-accel", engine],
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            process = start("-kernel", kernel(say("!") + code), "-nographic", "-accel", engine,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             check(process.stdout.read(1) == b"!", "started")
             process.send_signal(number)
             check(process.wait(30) == 128 + number, f"signal {number} ({engine}): {process.returncode}")

@@ -8,7 +8,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from monitor_client import FOLDER, Hmp, Machine, connect, read_ppm  # noqa: E402
+from monitor_client import FOLDER, Hmp, Machine, check, connect, read_ppm  # noqa: E402
 
 KERNEL = os.path.join(os.environ["TEST_KERNELS"], "screen")
 
@@ -41,11 +41,6 @@ class Screen:
     def end(self):
         self.serial.sendall(b"q")
         self.machine.process.wait(60)
-
-
-def check(condition, message):
-    if not condition:
-        raise SystemExit(f"FAILED: {message}")
 
 
 def frame_buffer(screen):
