@@ -152,67 +152,68 @@ void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct t
     shadow->fills++;
 }
 
-void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset)
+/* Removes the one WRITE entry that a `writers` word names. */
+static void drop_writer(const struct shadow *shadow, uint32_t id)
 {
-    struct shadow *shadow = vcpu->shadow;
-    uint64_t page = arena_offset >> GUEST_PAGE_SHIFT;
-    uint32_t id = shadow->writers[page];
-    uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + (page << GUEST_PAGE_SHIFT);
+    id--;
+    *view_entry(&shadow->view[id >> SHADOW_INDEX_BITS], VIEW_WRITE, id & ((1u << SHADOW_INDEX_BITS) - 1)) = 0;
+}
 
-    for (unsigned v = 0; v < VIEW_COUNT; v++)
-        if (shadow->view[v].window)
-            window_protect(shadow->view[v].window, page);
-    shadow->writers[page] = 0;
-    if (!id)
-        return;
-    if (id != WRITERS_MANY) {
-        id--;
-        *view_entry(&shadow->view[id >> SHADOW_INDEX_BITS], VIEW_WRITE, id & ((1u << SHADOW_INDEX_BITS) - 1)) = 0;
-        return;
-    }
-    /* An entry is host - linear, and the index gives the linear page's low bits: enough to tell pages of the arena
-     * apart. */
+/* Removes the WRITE entries, in all views, to those of [arena_offset, + pages) that have all of `flags`. An entry is
+ * host - linear, and the index gives the linear page's low bits: enough to tell pages of the arena apart. */
+static void drop_writers(struct vcpu *vcpu, uint64_t arena_offset, uint64_t pages, uint8_t flags)
+{
+    const uint8_t *page_flags = &vcpu->space->page_flags[arena_offset >> GUEST_PAGE_SHIFT];
+    uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + arena_offset;
     for (unsigned v = 0; v < VIEW_COUNT; v++) {
-        struct view *view = &shadow->view[v];
+        struct view *view = &vcpu->shadow->view[v];
         for (unsigned which = 0; view->base && which < 2; which++)
             for (uint32_t i = 0; i < view->logged[which]; i++) {
                 uint32_t index = view->log[which][i];
                 uint64_t *write = view_entry(view, VIEW_WRITE, index);
-                if (*write && !((host - *write - ((uint64_t)(index & 0x1ffffff) << 12)) & 0x1fffffffffull))
+                uint64_t page = ((*write + ((uint64_t)(index & 0x1ffffff) << 12) - host) & 0x1fffffffffull) >> 12;
+                if (*write && page < pages && (page_flags[page] & flags) == flags)
                     *write = 0;
             }
     }
 }
 
-void shadow_clean_pages(struct vcpu *vcpu, uint64_t arena_offset, uint64_t size)
+void shadow_protect(struct vcpu *vcpu, uint64_t arena_offset)
 {
     struct shadow *shadow = vcpu->shadow;
+    uint64_t page = arena_offset >> GUEST_PAGE_SHIFT;
+    uint32_t id = shadow->writers[page];
+
+    for (unsigned v = 0; v < VIEW_COUNT; v++)
+        if (shadow->view[v].window)
+            window_protect(shadow->view[v].window, page);
+    shadow->writers[page] = 0;
+    if (id == WRITERS_MANY)
+        drop_writers(vcpu, page << GUEST_PAGE_SHIFT, 1, 0);
+    else if (id)
+        drop_writer(shadow, id);
+}
+
+void shadow_clean_pages(struct vcpu *vcpu, uint64_t arena_offset, uint64_t size)
+{
     const uint8_t *flags = &vcpu->space->page_flags[arena_offset >> GUEST_PAGE_SHIFT];
-    uint32_t *writers = &shadow->writers[arena_offset >> GUEST_PAGE_SHIFT];
-    uint64_t host = (uint64_t)(uintptr_t)vcpu->space->arena + arena_offset, pages = size >> GUEST_PAGE_SHIFT;
+    uint32_t *writers = &vcpu->shadow->writers[arena_offset >> GUEST_PAGE_SHIFT];
+    uint64_t pages = size >> GUEST_PAGE_SHIFT;
     bool many = false;
 
+    /* Video memory is in no window. */
     for (uint64_t i = 0; i < pages; i++) {
         if (!(flags[i] & PAGE_CLEAN) || !writers[i])
             continue;
         if (writers[i] == WRITERS_MANY)
             many = true;
         else
-            shadow_protect(vcpu, arena_offset + (i << GUEST_PAGE_SHIFT));
+            drop_writer(vcpu->shadow, writers[i]);
         writers[i] = 0;
     }
     /* One pass for all pages with several writers: a screenful of them is cleaned 60 times a second. */
-    for (unsigned v = 0; many && v < VIEW_COUNT; v++) {
-        struct view *view = &shadow->view[v];
-        for (unsigned which = 0; view->base && which < 2; which++)
-            for (uint32_t i = 0; i < view->logged[which]; i++) {
-                uint32_t index = view->log[which][i];
-                uint64_t *write = view_entry(view, VIEW_WRITE, index);
-                uint64_t page = ((*write + ((uint64_t)(index & 0x1ffffff) << 12) - host) & 0x1fffffffffull) >> 12;
-                if (*write && page < pages && flags[page] & PAGE_CLEAN)
-                    *write = 0;
-            }
-    }
+    if (many)
+        drop_writers(vcpu, arena_offset, pages, PAGE_CLEAN);
 }
 
 static uint16_t current_pcid(const struct vcpu *vcpu)
