@@ -157,6 +157,12 @@ struct stub *stub_add(struct translation_job *job, enum stub_kind kind, uint32_t
 uint32_t site_add(struct translation_job *job, enum site_kind kind);
 uint32_t exit_add(struct translation_job *job, uint64_t target);
 
+/* The site's host instruction comes next. */
+static inline void site_here(struct translation_job *job, uint32_t site)
+{
+    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+}
+
 /* Host registers of the operand's base and index, or HOST_NONE; those that live in the vCPU are loaded into t and rcx.
  */
 void emit_load_parts(struct translation_job *job, unsigned *base, unsigned *index);

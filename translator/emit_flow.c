@@ -57,11 +57,6 @@ static uint32_t stack_lookup(struct translation_job *job, const struct address *
     return site;
 }
 
-static void site_here(struct translation_job *job, uint32_t site)
-{
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
-}
-
 /* rcx still holds the window delta of the stack, and t what it held unless the instruction used it. */
 static void hold_stack(struct translation_job *job, bool t_kept)
 {
@@ -341,7 +336,7 @@ static bool emit_call_direct(struct translation_job *job)
 
 /* ---- indirect branches ---- */
 
-/* t = target of an indirect JMP or CALL; the scratch registers hold no delta any more. False: interpreted. */
+/* t = target of an indirect JMP or CALL; it holds no delta any more. False: interpreted. */
 static bool emit_target(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
@@ -356,7 +351,7 @@ static bool emit_target(struct translation_job *job)
             e_mov(&job->e, HOST_T, host_of[insn->rm]);
         else
             e_mov32(&job->e, HOST_T, host_of[insn->rm]);
-        job->held = HELD_NOTHING;
+        job->held.slot[1] = REG_NONE;
         return true;
     }
     uint8_t *start = job->e.at;
@@ -367,7 +362,7 @@ static bool emit_target(struct translation_job *job)
     uint32_t site = emit_lookup(job, &address, wide ? 8 : 4, ACCESS_READ, false);
     site_here(job, site);
     e_op_mem(&job->e, wide, 0x8b, HOST_T, address.base, HOST_RCX, 1, address.disp);
-    job->held = HELD_NOTHING;
+    job->held.slot[1] = REG_NONE;
     return true;
 }
 

@@ -386,8 +386,10 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
     if (window_usable(job)) {
         uint32_t site = emit_window_site(job, size, access);
         emit_window(job, address);
+        job->held.slot[0] = REG_NONE; /* rcx is this access's now: a second one of the instruction looks again */
         return site;
     }
+    job->held.slot[0] = REG_NONE;
     uint32_t site = site_add(job, SITE_ACCESS);
     job->bt->cache.sites[site].size = (uint8_t)size;
     job->bt->cache.sites[site].access = (uint8_t)access;
@@ -458,7 +460,7 @@ void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset
 static void emit_call_site(struct translation_job *job, uint32_t site)
 {
     emit_room(job, 16);
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    site_here(job, site);
     emit_slow_call(job, site);
     job->sp_aligned = job->sp_aligned && job->mode.sp_aligned; /* C comes back here only with the stack as promised */
 }

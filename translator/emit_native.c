@@ -136,6 +136,16 @@ static void emit_fold(struct translation_job *job, enum fold fold, const struct 
     job->bt->cache.sites[site].folded = true;
 }
 
+/* The instruction itself, once its operand is at hand. */
+static void emit_operation(struct translation_job *job, const struct scratch *scratch, const struct host_operands *host,
+                           uint32_t site)
+{
+    load_scratch(job, scratch);
+    site_here(job, site);
+    job->e.at += insn_reencode(job->e.at, &job->insn, host);
+    store_scratch(job, scratch);
+}
+
 /* Is the operand [base + disp] with the base in a host register, so that t stays free? */
 static bool leaves_t_free(const struct insn *insn)
 {
@@ -174,10 +184,7 @@ static void emit_indexed(struct translation_job *job, const struct scratch *scra
     host->index = host_of[mem->index];
     host->shift = shift[mem->scale];
     host->disp = (int32_t)mem->disp;
-    load_scratch(job, scratch);
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
-    job->e.at += insn_reencode(job->e.at, insn, host);
-    store_scratch(job, scratch);
+    emit_operation(job, scratch, host, site);
     if (scratch->guest[0] == HOST_NONE)
         job->held_next.slot[0] = mem->base;
 }
@@ -211,7 +218,7 @@ static void emit_based(struct translation_job *job, struct host_operands *host)
     host->base = (uint8_t)base;
     host->index = scratch_host[slot];
     host->disp = (int32_t)mem->disp;
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    site_here(job, site);
     job->e.at += insn_reencode(job->e.at, insn, host);
     job->held_next = job->held;
     job->held_next.slot[slot] = mem->base;
@@ -268,10 +275,7 @@ static void emit_with_memory(struct translation_job *job)
         emit_lookup(job, &address, insn->mem.size, store ? ACCESS_WRITE : ACCESS_READ, insn_insists_on_alignment(insn));
     emit_room(job, 60);
     emit_fold(job, fold, &address, &host, site);
-    load_scratch(job, &scratch);
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
-    job->e.at += insn_reencode(job->e.at, insn, &host);
-    store_scratch(job, &scratch);
+    emit_operation(job, &scratch, &host, site);
     if (job->mode.window && address.base == HOST_RCX && scratch.guest[1] == HOST_NONE)
         job->held_next.slot[1] = job->held.slot[1]; /* t was not used */
 }
@@ -313,7 +317,7 @@ static void emit_bit_string(struct translation_job *job)
     e_pext(e, HOST_RCX, reg, size == 8 ? CONSTANT(bit_mask) : CONSTANT(low_mask) + 8 * 5);
     struct host_operands host = {.reg = HOST_RCX, .base = HOST_T, .index = HOST_NONE};
     job->bt->cache.sites[site].folded = true;
-    job->bt->cache.sites[site].code = code_offset(job, e->at);
+    site_here(job, site);
     e->at += insn_reencode(e->at, insn, &host);
 }
 
@@ -350,7 +354,7 @@ static void emit_without_memory(struct translation_job *job)
     load_scratch(job, &scratch);
     if (may_trap(insn)) {
         uint32_t site = site_add(job, SITE_INTERP);
-        job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+        site_here(job, site);
     }
     job->e.at += insn_reencode(job->e.at, insn, &host);
     store_scratch(job, &scratch);

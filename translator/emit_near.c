@@ -12,11 +12,6 @@
 
 #define TEMP ((int32_t)offsetof(struct vcpu, temp))
 
-static void site_here(struct translation_job *job, uint32_t site)
-{
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
-}
-
 static void e_operand(struct emitter *e, unsigned size)
 {
     if (size == 2)

@@ -301,7 +301,7 @@ static bool emit_read_word(struct translation_job *job)
     if (!emit_address(job, &address))
         return false;
     uint32_t site = emit_lookup(job, &address, 2, ACCESS_READ, false);
-    job->bt->cache.sites[site].code = code_offset(job, job->e.at);
+    site_here(job, site);
     e_load16(&job->e, HOST_T, address.base, HOST_RCX, address.disp);
     return true;
 }
@@ -346,7 +346,7 @@ static bool emit_far_pointer(struct translation_job *job, unsigned segment)
     bool possible = emit_address(job, &address);
     if (possible) {
         uint32_t site = emit_lookup(job, &address, 4, ACCESS_READ, false);
-        job->bt->cache.sites[site].code = code_offset(job, e->at);
+        site_here(job, site);
         e_op_mem(e, false, 0x8b, HOST_T, address.base, HOST_RCX, 1, address.disp);
         emit_room(job, 60);
         e_mov16(e, host_of[insn->reg], HOST_T);

@@ -278,6 +278,12 @@ static unsigned rounded(unsigned size)
     return size == 10 ? 16 : size;
 }
 
+/* Can an access reach this linear address in the present mode? */
+static bool addressable(const struct vcpu *vcpu, uint64_t linear)
+{
+    return vcpu_code64(vcpu) ? lin_canonical(linear) : !(linear >> 32);
+}
+
 /*
  * Fills the shadow entry for an access, so that it can be retried. False: the interpreter must perform the instruction,
  * which also raises whatever exception is due.
@@ -290,7 +296,7 @@ static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t lin
 
     if ((linear & GUEST_PAGE_OFFSET) + rounded(site->size) > GUEST_PAGE_SIZE)
         return false;
-    if (vcpu_code64(vcpu) ? !lin_canonical(linear) : linear >> 32)
+    if (!addressable(vcpu, linear))
         return false;
     if (!mmu_walk(vcpu, lin(linear), site->access, vcpu->cpl == 3, &t) || !t.host || (store && t.rom))
         return false;
@@ -331,9 +337,7 @@ static bool fill_window(struct vcpu *vcpu, const struct site *site)
     if (!view_window_open(view) || !window_charge(view->window))
         return false;
     for (uint64_t at = first; at <= last; at = (at | GUEST_PAGE_OFFSET) + 1) {
-        if (vcpu_code64(vcpu) ? !lin_canonical(at) : at >> 32)
-            return false;
-        if (!mmu_walk(vcpu, lin(at), site->access, vcpu->cpl == 3, &t) || !t.host)
+        if (!addressable(vcpu, at) || !mmu_walk(vcpu, lin(at), site->access, vcpu->cpl == 3, &t) || !t.host)
             return false;
         shadow_fill(vcpu, lin(at), site->access, &t);
         filled |= window_fill(vcpu, view->window, lin(at), site->access, &t);
@@ -415,20 +419,16 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
             return 0;
         return go_on(vcpu, index, flushes);
     }
-    if (site->window && (trap == EXC_PF || trap == EXC_GP || trap == EXC_SS)) {
+    bool memory_trap = trap == EXC_PF || trap == EXC_GP || trap == EXC_SS, filled = false;
+    if (site->window && memory_trap) {
         cache->window_faults++;
-        if (fill_window(vcpu, site))
-            return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
-        if (!step(vcpu))
-            return 0;
-        return go_on(vcpu, index, flushes);
-    }
-    bool memory_trap = trap == EXC_PF || trap == EXC_GP || trap == EXC_SS;
-    if (site->kind == SITE_ACCESS && (trap < 0 || (memory_trap && !site->folded))) {
+        filled = fill_window(vcpu, site);
+    } else if (site->kind == SITE_ACCESS && (trap < 0 || (memory_trap && !site->folded))) {
         cache->slow_access++;
-        if (fill_access(vcpu, site, linear))
-            return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
+        filled = fill_access(vcpu, site, linear);
     }
+    if (filled)
+        return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
     if (!step(vcpu))
         return 0;
     return go_on(vcpu, index, flushes);
