@@ -50,7 +50,12 @@ static void print_answer(enum options_action action)
     case OPTIONS_ACCEL_HELP:
         printf("Engines:\n  bt      translates guest code to host code (default)\n"
                "  interp  interprets one instruction at a time\n"
-               "  verify  does both and compares: stops at the first difference\n");
+               "  verify  does both and compares: stops at the first difference\n"
+               "Properties of bt:\n"
+               "  tb-size=MB       size of the translation cache\n"
+               "  without=A+B...   do without bmi2, pext, fsgsbase or windows (user pages mapped by the host's MMU),\n"
+               "                   or without patience before windows open: slower or the same, never wrong\n"
+               "  chaos=SEED       drop derived state at random, for tests\n");
         break;
     case OPTIONS_MACHINE_HELP:
         printf("Machines:\n  pc      a PC with APICs and ACPI (default)\n");

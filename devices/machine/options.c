@@ -416,7 +416,7 @@ static const struct option table[] = {
      "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
     {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
     {"accel", "ENGINE", set_accel,
-     "engine: bt[,tb-size=MB][,without=bmi2+pext+fsgsbase] translates, interp interprets, "
+     "engine: bt[,tb-size=MB][,without=FEATURE+FEATURE] translates, interp interprets, "
      "verify does both and compares"},
     {"machine", "NAME", set_machine, "machine: pc (-machine help)"},
     {"M", "NAME", set_machine, NULL},
