@@ -30,8 +30,8 @@ GUEST_PACKAGES="cpio ca-certificates"
 CD_PACKAGES="isolinux syslinux-common xorriso"
 # What making the Debian disk (tests/guest/make-disk.sh) needs: a Debian of its own, GRUB for a BIOS, file system, partitions.
 DISK_PACKAGES="mmdebstrap grub-pc-bin grub-common e2fsprogs fdisk"
-# Boot loaders and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
-BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ mtools xorriso"
+# Boot loaders, firmware and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
+BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ u-boot-qemu mtools xorriso"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen and
 # somebody who types and looks for the window.
 TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick $BOOT_PACKAGES"

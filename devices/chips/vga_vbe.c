@@ -314,12 +314,13 @@ int vga_pci_init(struct vga *vga, struct error *err)
                                   .prefetchable = true,
                                   .device = vga,
                                   .moved = frame_buffer_moved});
-    pci_add_bar(&vga->pci, 2,
-                &(struct pci_bar){.kind = PCI_BAR_MEMORY,
-                                  .size = REGISTERS_SIZE,
-                                  .ops = &registers_ops,
-                                  .device = vga,
-                                  .name = "VGA registers"});
+    if (vga->config.registers_in_memory)
+        pci_add_bar(&vga->pci, 2,
+                    &(struct pci_bar){.kind = PCI_BAR_MEMORY,
+                                      .size = REGISTERS_SIZE,
+                                      .ops = &registers_ops,
+                                      .device = vga,
+                                      .name = "VGA registers"});
     if (vga->config.rom_size > 16 << 20)
         return error_set(err, -EINVAL, "a VGA BIOS of more than 16 MiB");
     return vga->config.rom ? add_rom(vga, err) : 0;

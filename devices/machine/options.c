@@ -386,6 +386,14 @@ static int set_vga(struct machine_options *o, const char *value, struct error *e
     return 0;
 }
 
+static int set_global(struct machine_options *o, const char *value, struct error *err)
+{
+    o->vga_mmio = !strcmp(value, "VGA.mmio=on");
+    if (!o->vga_mmio && strcmp(value, "VGA.mmio=off"))
+        return INVALID("-global %s: no such property; there is VGA.mmio=on|off", value);
+    return 0;
+}
+
 struct option {
     const char *name, *argument; /* argument null: takes none */
     int (*set)(struct machine_options *, const char *, struct error *);
@@ -425,6 +433,7 @@ static const struct option table[] = {
     {"device", "DEVICE", set_device, "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04"},
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
     {"vga", "CARD", set_vga, "display adapter: std (VGA with VBE) or none"},
+    {"global", "VGA.mmio=on", set_global, "the display adapter has its registers in memory as well (BAR 2)"},
     {"display", "WHERE", set_display, "sdl: a window (default where there is a display); none: no window"},
     {"full-screen", NULL, set_full_screen, "the window takes the whole screen"},
     {"monitor", "WHERE", set_monitor,

@@ -57,7 +57,7 @@ struct machine_options {
     enum display_choice display;
     bool full_screen;
     bool window; /* the machine is shown in a window; its consoles are there unless said otherwise */
-    bool no_vga;
+    bool no_vga, vga_mmio;
     bool no_reboot, no_shutdown;
     bool start_stopped;
     bool debug_exit;

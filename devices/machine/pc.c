@@ -464,6 +464,7 @@ static int create_video(struct pc *pc, struct error *err)
                                           .space = c->space,
                                           .rom = c->vga_rom,
                                           .rom_size = c->vga_rom_size,
+                                          .registers_in_memory = c->vga_mmio,
                                           .between_instructions = c->between_instructions,
                                           .context = c->context},
                      err);

@@ -63,7 +63,7 @@ struct pc_config {
     int64_t rtc_epoch;
     struct pc_boot boot;
     struct drive_set drives;
-    bool vga;
+    bool vga, vga_mmio;     /* mmio: its registers are in memory too */
     const uint8_t *vga_rom; /* its BIOS; null: none */
     size_t vga_rom_size;
     bool x2apic, tsc_deadline;

@@ -58,14 +58,14 @@ def smoke(flavour, *arguments):
     return lines
 
 
-class Console:
+class Terminal:
     """A guest on a terminal of its own, and somebody who types."""
 
-    def __init__(self, flavour, *arguments):
+    def __init__(self, *arguments):
         self.master, self.slave = pty.openpty()
         self.output = b""
-        self.process = subprocess.Popen(command(flavour, "quiet", *arguments), stdin=self.slave, stdout=self.slave,
-                                        stderr=self.slave, start_new_session=True)
+        self.process = subprocess.Popen([RING3, *arguments], stdin=self.slave, stdout=self.slave, stderr=self.slave,
+                                        start_new_session=True)
 
     def wait_for(self, wanted):
         """Reads until `wanted` comes, and returns what came before it."""
@@ -101,3 +101,10 @@ class Console:
             if select.select([self.master], [], [], 0.05)[0]:
                 self.output += os.read(self.master, 4096)
         return self.process.returncode
+
+
+class Console(Terminal):
+    """A Debian guest's."""
+
+    def __init__(self, flavour, *arguments):
+        super().__init__(*command(flavour, "quiet", *arguments)[1:])

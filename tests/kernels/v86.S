@@ -167,6 +167,7 @@ back:
     SHOW_LOW "real: int, flags inside", low_int_flags
     SHOW_LOW "real: divide error, its ip offset", low_de_ip
     SHOW_LOW "real: unreal read at 1 MiB", low_unreal
+    SHOW_LOW "real: and again after a load of FS", low_unreal_again
     SHOW_LOW "real: read over 64 KiB faults with", low_gp
     SHOW_LOW "real: smsw", low_smsw
     SHOW_LOW "real: lldt faults with", low_ud
@@ -233,6 +234,11 @@ low_pm16:
     movl $0x100000, %ebx
     movw %fs:(%ebx), %ax
     movw %ax, LOW(low_unreal)
+    movw $0x1000, %ax               /* a load in real mode moves the base only */
+    movw %ax, %fs
+    movl $0xf0000, %ebx
+    movw %fs:(%ebx), %ax
+    movw %ax, LOW(low_unreal_again)
     movw $LOW(5f), LOW(low_next)
     movl $0x10000, %ebx
     movw $0, LOW(low_vector)
@@ -323,6 +329,7 @@ low_int_ip: .word 0
 low_int_flags: .word 0
 low_de_ip: .word 0
 low_unreal: .word 0
+low_unreal_again: .word 0
 low_gp: .word 0
 low_smsw: .word 0
 low_ud: .word 0

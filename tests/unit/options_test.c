@@ -184,6 +184,10 @@ Test(options, what_is_not_there_says_so)
     SAYS("std and none");
     cr_assert_eq(BOOT("-vga", "none"), 0);
     cr_assert(options.no_vga);
+    cr_assert_eq(BOOT("-global", "VGA.mmio=on"), 0);
+    cr_assert(options.vga_mmio);
+    REFUSED("-global", "VGA.edid=off");
+    SAYS("VGA.mmio");
     cr_assert_eq(BOOT("-smp", "1", "-monitor", "none", "-display", "none"), 0);
 }
 

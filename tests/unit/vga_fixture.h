@@ -24,7 +24,7 @@ static inline void lab_init(struct vga_lab *lab)
     bus_init(&lab->io, "ports");
     bus_init(&lab->mmio, "memory");
     cr_assert_eq(space_init(&lab->space, 18 << 20, &err), 0, "%s", err.text);
-    const struct vga_config config = {.clock = &lab->clock, .space = &lab->space};
+    const struct vga_config config = {.clock = &lab->clock, .space = &lab->space, .registers_in_memory = true};
     cr_assert_eq(vga_init(&lab->vga, &config, &err), 0, "%s", err.text);
     map(&lab->io, VGA_MONO_PORTS, VGA_MONO_PORTS_SIZE, &vga_mono_ops, &lab->vga);
     map(&lab->io, VGA_PORTS, VGA_PORTS_SIZE, &vga_ops, &lab->vga);

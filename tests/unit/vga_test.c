@@ -318,6 +318,29 @@ Test(vga_pci, bars_are_as_documented)
     lab_destroy(&lab);
 }
 
+Test(vga_pci, registers_need_not_be_in_memory)
+{
+    struct vclock clock;
+    struct space space;
+    struct bus io, mmio;
+    struct pci_bus bus;
+    struct vga vga;
+    struct error err;
+    vclock_init(&clock, NULL, NULL);
+    bus_init(&io, "ports");
+    bus_init(&mmio, "memory");
+    cr_assert_eq(space_init(&space, 18 << 20, &err), 0, "%s", err.text);
+    cr_assert_eq(vga_init(&vga, &(struct vga_config){.clock = &clock, .space = &space}, &err), 0, "%s", err.text);
+    pci_bus_init(&bus, &io, &mmio);
+    cr_assert_eq(pci_plug(&bus, PCI_DEVFN(2, 0), &vga.pci, &err), 0, "%s", err.text);
+    pci_config_write(&bus, PCI_DEVFN(2, 0), 0x18, 0xffffffff, 4);
+    cr_assert_eq(pci_config_read(&bus, PCI_DEVFN(2, 0), 0x18, 4), 0);
+    vga_class.destroy(&vga);
+    bus_destroy(&io);
+    bus_destroy(&mmio);
+    space_destroy(&space);
+}
+
 /* Any port, any value, any width; what is drawn then is nonsense, and nothing breaks. */
 Test(vga, survives_nonsense)
 {
