@@ -121,13 +121,16 @@ static void mxcsr_to_image(const struct vcpu *vcpu, uint8_t *image)
 
 /* --- where and whether -------------------------------------------------------------------------------------------- */
 
-/* The operand's linear address after the segment and alignment checks. */
+/* The operand's linear address after the segment and alignment checks. Silicon asks for all of an image that is to be
+ * written, even of what stays as it is: XSAVE reads the header, but what it raises is a fault of a write. */
 static bool save_area(struct vcpu *vcpu, const struct insn *insn, unsigned size, unsigned alignment, enum access access,
                       lin_t *at)
 {
     if (!insn_linear(vcpu, insn, size, access, at))
         return false;
-    return at->v & (alignment - 1) ? vcpu_fault_code(vcpu, EXC_GP, 0) : true;
+    if (at->v & (alignment - 1))
+        return vcpu_fault_code(vcpu, EXC_GP, 0);
+    return access == ACCESS_READ || mmu_probe(vcpu, *at, size, ACCESS_WRITE, vcpu_user(vcpu));
 }
 
 static lin_t lin_plus(lin_t at, unsigned offset)
@@ -140,13 +143,10 @@ struct range {
     uint16_t from, to;
 };
 
-/* All of the ranges, or none. */
+/* All of the ranges, or none. The image was probed. */
 static bool write_ranges(struct vcpu *vcpu, lin_t at, const uint8_t *image, const struct range *range, unsigned count)
 {
     bool user = vcpu_user(vcpu);
-    for (unsigned i = 0; i < count; i++)
-        if (!mmu_probe(vcpu, lin_plus(at, range[i].from), range[i].to - range[i].from, ACCESS_WRITE, user))
-            return false;
     for (unsigned i = 0; i < count; i++)
         if (!mmu_write_bytes(vcpu, lin_plus(at, range[i].from), image + range[i].from, range[i].to - range[i].from,
                              user))
@@ -276,7 +276,8 @@ static bool image_legal(const struct vcpu *vcpu, const uint8_t *image, uint64_t 
     uint64_t bv = load64(image + AT_HEADER), xcomp = load64(image + AT_XCOMP_BV);
     bool compact = xcomp & XCOMP_COMPACTED, mxcsr;
     if (compact) {
-        if (!cpu_has(&vcpu->features, XSAVEC) || (xcomp & ~XCOMP_COMPACTED & ~vcpu->xcr0) || (bv & ~xcomp))
+        if (!cpu_has(&vcpu->features, XSAVEC) || (xcomp & ~XCOMP_COMPACTED & ~vcpu->xcr0) ||
+            (bv & ~(xcomp & ~XCOMP_COMPACTED)))
             return false;
         for (unsigned i = AT_XCOMP_BV + 8; i < AT_EXTENDED; i++)
             if (image[i])
@@ -361,6 +362,8 @@ enum exec_result exec_xsetbv(struct vcpu *vcpu, const struct insn *insn)
     (void)insn;
     if (!(vcpu->cr4 & CR4_OSXSAVE))
         return fault(vcpu, EXC_UD);
+    if (vcpu->cpl)
+        return gp0(vcpu);
     uint64_t value = (uint32_t)vcpu->gpr[REG_RAX] | vcpu->gpr[REG_RDX] << 32;
     uint64_t offered = XCR0_X87 | XCR0_SSE | (cpu_has(&vcpu->features, AVX) ? XCR0_AVX : 0);
     if ((uint32_t)vcpu->gpr[REG_RCX] != 0 || (value & ~offered) || !(value & XCR0_X87))

@@ -30,6 +30,9 @@ LATE = "TCG faults at the target"
 L_AND_D = "TCG does not refuse code segments with both L and D"
 MSRS = "TCG knows every MSR, and does not check values"
 IDT_ERROR = "TCG of QEMU 7.2 makes the error code 16 * vector + 2, the SDM 8 * vector + 2 + EXT"
+NO_XSAVEC = "TCG of QEMU 7.2 offers no XSAVEC and no compacted images"
+XSAVE_TS = "TCG does not look at TS"
+NO_XINUSE = "TCG tracks no initial states"
 NO_X2APIC = "TCG of QEMU 7.2 offers neither x2APIC mode nor the TSC deadline"
 DEVIATIONS = {
     "exceptions32": {
@@ -111,6 +114,25 @@ DEVIATIONS = {
         "wrmsr *": MSRS,
         "tsc, upper half": "TCG ignores writes of the TSC",
         "linear bits": "TCG offers LA57",
+    },
+    "xsave": {
+        "user xsetbv without OSXSAVE": "TCG looks at the privilege level first",
+        "xsave with TS": XSAVE_TS,
+        "xsaveopt with TS": XSAVE_TS,
+        "xrstor with TS": XSAVE_TS,
+        "xsave misaligned with TS": XSAVE_TS,
+        "xsavec*": NO_XSAVEC,
+        "*, xsavec": NO_XSAVEC,
+        "xrstor compact,*": NO_XSAVEC,
+        "*, compact": NO_XSAVEC,
+        "xrstor in the hole": "TCG reads the header first",
+        "xsave, header in the hole": "TCG writes the legacy region first",
+        "fxsave, software's part in the hole": "TCG does not ask for what stays as it is",
+        "*by rbp, non-canonical": "TCG raises #GP for non-canonical stack references, too",
+        "xrstor mxcsr, reserved bit*": "TCG does not check MXCSR",
+        "mxcsr, loaded with avx": "TCG loads MXCSR with SSE only",
+        "xgetbv 1, avx not in use": NO_XINUSE,
+        "*, avx initial": NO_XINUSE,
     },
     "paging32": {
         "PG without PE": NO_CR_CHECKS,
