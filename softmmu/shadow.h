@@ -12,6 +12,12 @@
  *     +VIEW_REGIONS: where the view's windows lie, see window.h
  *     +1 GiB  EXEC   checked by links between pages, filled when code is fetched
  *
+ * On hosts without a fast PEXT the index is what RORX and LEA can make of the address, and so the view another one, of
+ * 5 GiB:
+ *
+ *     0            the vCPU's state and what follows it, as above
+ *     +VIEW_SLOTS  32 bytes for each index: READ, WRITE, EXEC, unused
+ *
  * An entry is (host address of the page) - (linear address of the page); 0 means "take the slow path". Entries appear
  * when the slow path walked the guest's tables, and a log of them makes a flush cost what was filled. All of it may be
  * dropped at any instruction boundary. Pages that hold translated code have no WRITE entry in any view
@@ -37,8 +43,10 @@ enum {
     JUMP_ENTRIES = 1 << JUMP_BITS,
     VIEW_JUMP_HOSTS = VIEW_JUMP_TAGS + 8 * JUMP_ENTRIES,
     VIEW_LOCAL_END = VIEW_JUMP_HOSTS + 8 * JUMP_ENTRIES,
-    VIEW_REGIONS = 0x100000, /* [WINDOW_REGIONS] of host minus linear */
-    VIEW_COUNT = 9,          /* one for the kernel, the others for users by PCID */
+    VIEW_JUMP_SLOTS = 0x20000, /* plain index: [JUMP_ENTRIES] of 32 bytes, minus the target and the host code */
+    VIEW_REGIONS = 0x100000,   /* [WINDOW_REGIONS] of host minus linear */
+    VIEW_SLOTS = 0x200000,     /* plain index: see above */
+    VIEW_COUNT = 9,            /* one for the kernel, the others for users by PCID */
     VIEW_KERNEL = 0,
     SHADOW_INDEX_BITS = 27,
 };
@@ -48,19 +56,20 @@ struct view_constants {
     uint64_t index_mask;             /* the linear-address bits that make the index, for PEXT */
     uint64_t jump_mask;              /* the bits that index the jump cache */
     uint64_t page_offset;            /* fffh */
-    uint64_t low_mask[6];            /* [log2 size]: size - 1, for sizes 1 to 32 */
+    uint64_t low_mask[7];            /* [log2 size]: size - 1, for sizes 1 to 64 */
     uint64_t page_mask;              /* all bits but fffh */
     uint64_t only_df;                /* the DF bit of EFLAGS */
     uint64_t without_if, without_df; /* EFLAGS bits but IF, but DF */
     uint64_t arithmetic;             /* FLAGS_ARITHMETIC */
-    uint64_t bit_mask;               /* 63 */
     uint64_t region_mask;            /* the linear-address bits that number a window's region */
     uint64_t paragraph_mask[5];      /* [log2 size]: size - 1, and all bits above FFFFh */
     uint8_t fits[6][4096];           /* [log2 size][page offset]: 1 if that many bytes from there stay in the page */
+    uint8_t low_bits[7][256];        /* [log2 size][low byte]: the byte & (size - 1) */
 };
 
 struct view {
-    uint8_t *base; /* what GS holds */
+    uint8_t *base;    /* what GS holds */
+    bool plain_index; /* which of the two layouts */
     uint16_t pcid;
     bool in_use;
     uint64_t large[8]; /* set of 4 MiB regions that hold entries of larger pages, hashed: see large_bit() */
@@ -83,7 +92,7 @@ struct shadow {
     uint64_t index_mask;
     bool no_windows;    /* none are opened */
     bool eager_windows; /* every user view has its window open, always */
-    bool plain_index;   /* the mask is contiguous: hosts without a fast PEXT shift instead */
+    bool plain_index;   /* the mask is contiguous, and the layout the one for it: hosts without a fast PEXT */
     uint64_t clock;
     uint32_t *writers; /* [arena page]: 0 no WRITE entry; WRITERS_MANY; else view << 27 | index, plus 1 */
     uint64_t fills, flushes, page_flushes, evictions;
@@ -116,20 +125,29 @@ static inline uint64_t shadow_index(const struct shadow *shadow, uint64_t linear
     return (linear >> 12 & 0x1ffffff) | (linear >> 40 & 3) << 25;
 }
 
+/* Where the view has the entry for an index, relative to its base. */
+static inline int64_t entry_offset(bool plain_index, int table, uint64_t index)
+{
+    if (plain_index)
+        return VIEW_SLOTS + (int64_t)(32 * index) + (table == VIEW_READ ? 0 : table == VIEW_WRITE ? 8 : 16);
+    return table + (int64_t)(8 * index);
+}
+
 static inline uint64_t *view_entry(const struct view *view, int table, uint64_t index)
 {
-    return (uint64_t *)(view->base + (int64_t)table) + index;
+    return (uint64_t *)(view->base + entry_offset(view->plain_index, table, index));
 }
 
 /* The jump cache's entry for a linear target: minus the target it holds, and the host code for it. */
 static inline uint64_t *view_jump_tag(const struct view *view, uint64_t target)
 {
-    return (uint64_t *)(view->base + VIEW_JUMP_TAGS) + (target & (JUMP_ENTRIES - 1));
+    uint64_t index = target & (JUMP_ENTRIES - 1);
+    return (uint64_t *)(view->base + (view->plain_index ? VIEW_JUMP_SLOTS + 32 * index : VIEW_JUMP_TAGS + 8 * index));
 }
 
 static inline uint64_t *view_jump_host(const struct view *view, uint64_t target)
 {
-    return (uint64_t *)(view->base + VIEW_JUMP_HOSTS) + (target & (JUMP_ENTRIES - 1));
+    return view_jump_tag(view, target) + (view->plain_index ? 1 : JUMP_ENTRIES);
 }
 
 /* Fills what a walk found: READ or EXEC, and WRITE where a store may go straight to memory. RAM only. */

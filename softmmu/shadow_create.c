@@ -51,27 +51,42 @@ static void fill_constants(struct view_constants *c, const struct shadow *shadow
     c->without_if = 0xffffffffull & ~(uint64_t)FLAG_IF;
     c->without_df = 0xffffffffull & ~(uint64_t)FLAG_DF;
     c->arithmetic = FLAGS_ARITHMETIC;
-    c->bit_mask = 63;
     c->region_mask = (uint64_t)(WINDOW_REGIONS - 1) << WINDOW_REGION_BITS;
     c->page_mask = ~(uint64_t)GUEST_PAGE_OFFSET;
     c->only_df = FLAG_DF;
     for (unsigned log2 = 0; log2 < 5; log2++)
         c->paragraph_mask[log2] = ~0xffffull | ((1u << log2) - 1);
-    for (unsigned log2 = 0; log2 < 6; log2++) {
+    for (unsigned log2 = 0; log2 < 7; log2++) {
         c->low_mask[log2] = (1u << log2) - 1;
+        for (unsigned byte = 0; byte < 256; byte++)
+            c->low_bits[log2][byte] = (uint8_t)(byte & ((1u << log2) - 1));
+    }
+    for (unsigned log2 = 0; log2 < 6; log2++) {
         for (unsigned offset = 0; offset < 4096; offset++)
             c->fits[log2][offset] = offset + (1u << log2) <= GUEST_PAGE_SIZE;
     }
 }
 
+/* A view's stretch of addresses: its length, and what of it lies below the base. */
+static size_t view_span(bool plain_index)
+{
+    return plain_index ? VIEW_SLOTS + (32ull << SHADOW_INDEX_BITS) : 4 * VIEW_TABLE_SIZE;
+}
+
+static size_t view_below(bool plain_index)
+{
+    return plain_index ? 0 : 2 * VIEW_TABLE_SIZE;
+}
+
 static int view_create(struct vcpu *vcpu, struct view *view, struct error *err)
 {
-    size_t span = 4 * VIEW_TABLE_SIZE;
+    view->plain_index = vcpu->shadow->plain_index;
+    size_t span = view_span(view->plain_index);
     uint8_t *start = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return error_set(err, -errno, "cannot reserve 4 GiB of address space for a shadow page table (ulimit -v?)");
     madvise(start, span, MADV_NOHUGEPAGE);
-    view->base = start + 2 * VIEW_TABLE_SIZE;
+    view->base = start + view_below(view->plain_index);
     if (mmap(view->base, VIEW_STATE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, vcpu->memory_fd, 0) ==
         MAP_FAILED)
         return error_set(err, -errno, "cannot map the virtual CPU into a view: %s", strerror(errno));
@@ -134,7 +149,7 @@ void shadow_destroy(struct vcpu *vcpu)
         if (!view->base)
             continue;
         window_destroy(view->window);
-        munmap(view->base - 2 * VIEW_TABLE_SIZE, 4 * VIEW_TABLE_SIZE);
+        munmap(view->base - view_below(view->plain_index), view_span(view->plain_index));
         munmap(view->return_stack, 4096 + RETURN_STACK + RETURN_SLACK);
         free(view->log[0]);
         free(view->log[1]);

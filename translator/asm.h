@@ -7,7 +7,7 @@
 #ifndef RING3_TRANSLATOR_ASM_H
 #define RING3_TRANSLATOR_ASM_H
 
-#include "cpu-model/base/types.h"
+#include "cpu-model/base/log.h"
 
 enum host_register {
     HOST_RAX,
@@ -30,14 +30,23 @@ enum host_register {
     HOST_NONE = 0xff,
 };
 
-/* A place in the translation cache that is being written. */
+/* A place in the translation cache that is being written, and what the host's CPU allows there (asm_bits.h). */
 struct emitter {
     uint8_t *at;
+    bool bmi2, fast_pext;
+    uint8_t flags_saved; /* depth of e_flags_save() */
+    const uint8_t *view; /* a view's base, for the values of its constants */
 };
 
 static inline void e8(struct emitter *e, unsigned v)
 {
     *e->at++ = (uint8_t)v;
+}
+
+static inline void e_bytes(struct emitter *e, const uint8_t *bytes, size_t count)
+{
+    __builtin_memcpy(e->at, bytes, count);
+    e->at += count;
 }
 
 static inline void e32(struct emitter *e, uint32_t v)
@@ -123,6 +132,15 @@ static inline void e_movzx16(struct emitter *e, unsigned to, unsigned from)
     e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
 }
 
+/* movzx to32, from8: with a REX always, or 4 to 7 would mean AH to BH */
+static inline void e_movzx8(struct emitter *e, unsigned to, unsigned from)
+{
+    e8(e, 0x40 | (to >> 3) << 2 | from >> 3);
+    e8(e, 0x0f);
+    e8(e, 0xb6);
+    e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
+}
+
 /* movzx to32, word gs:[disp] */
 static inline void e_load_state16(struct emitter *e, unsigned to, int32_t disp)
 {
@@ -141,6 +159,21 @@ static inline void e_not32(struct emitter *e, unsigned reg)
     e_rex(e, false, 0, 0, reg);
     e8(e, 0xf7);
     e8(e, 0xd0 | (reg & 7));
+}
+
+/* shr/sar reg, count; and reg, gs:[disp]: write flags, see e_flags_save() */
+enum { SHIFT_SHR = 5, SHIFT_SAR = 7 };
+static inline void e_shift(struct emitter *e, unsigned operation, unsigned reg, unsigned count)
+{
+    e_rex(e, true, 0, 0, reg);
+    e8(e, 0xc1);
+    e8(e, 0xc0 | operation << 3 | (reg & 7));
+    e8(e, count);
+}
+
+static inline void e_and_state(struct emitter *e, unsigned reg, int32_t disp)
+{
+    e_state(e, true, 0x23, reg, disp);
 }
 
 /* mov reg, value in the shortest form */
@@ -262,11 +295,11 @@ static inline void e_movsxd(struct emitter *e, unsigned to, unsigned from)
     e8(e, 0xc0 | (to & 7) << 3 | (from & 7));
 }
 
-/* mov to, gs:[index * 8 + table] */
-static inline void e_load_table(struct emitter *e, unsigned to, unsigned index, int32_t table)
+/* mov to, gs:[index * scale + table] */
+static inline void e_load_table(struct emitter *e, unsigned to, unsigned index, unsigned scale, int32_t table)
 {
     e8(e, 0x65);
-    e_op_mem(e, true, 0x8b, to, HOST_NONE, index, 8, table);
+    e_op_mem(e, true, 0x8b, to, HOST_NONE, index, scale, table);
 }
 
 /* movzx to32, byte gs:[index + table] */
@@ -318,12 +351,12 @@ static inline uint8_t *e_jcc32(struct emitter *e, unsigned condition)
     return e->at - 4;
 }
 
-/* Makes a short jump whose rel8 is at `place` go to `target`. */
-static inline bool e_patch8(uint8_t *place, const uint8_t *target)
+/* Makes a short jump whose rel8 is at `place` go to `target`, which is in reach. */
+static inline void e_patch8(uint8_t *place, const uint8_t *target)
 {
     ptrdiff_t distance = target - (place + 1);
+    ASSERT(distance == (int8_t)distance);
     *place = (uint8_t)distance;
-    return distance == (int8_t)distance;
 }
 
 static inline void e_patch32(uint8_t *place, const uint8_t *target)

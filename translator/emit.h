@@ -10,7 +10,7 @@
 #ifndef RING3_TRANSLATOR_EMIT_H
 #define RING3_TRANSLATOR_EMIT_H
 
-#include "translator/asm.h"
+#include "translator/asm_bits.h"
 #include "translator/bt.h"
 
 /* Out-of-line code that main code jumps to. */
@@ -39,9 +39,6 @@ struct stub {
     uint8_t log2;    /* of the size */
     uint8_t segment; /* STUB_OFFSET */
 };
-
-/* Where translated code finds a member of the view's constants, relative to GS. */
-#define CONSTANT(member) ((int32_t)(VIEW_CONSTANTS + offsetof(struct view_constants, member)))
 
 enum { STUBS_MAX = 1024, BLOCK_INSTRUCTIONS = 96, BLOCK_BRANCHES = 16 };
 
@@ -131,23 +128,20 @@ static inline unsigned log2_of(unsigned size)
     return log2;
 }
 
-/* pext rcx, t, gs:[jump_mask]; mov rcx, gs:[rcx * 8 + TAGS]; lea rcx, [rcx + t]; jrcxz hit. Returns the place to patch.
- */
+/* rcx = index of t; mov rcx, gs:[TAGS + rcx]; lea rcx, [rcx + t]; jrcxz hit. Returns the place to patch. */
 static inline uint8_t *e_jump_compare(struct emitter *e)
 {
-    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
-    e_load_table(e, HOST_RCX, HOST_RCX, VIEW_JUMP_TAGS);
+    e_jump_index(e, HOST_RCX, HOST_T);
+    e_load_jump_tag(e, HOST_RCX, HOST_RCX);
     e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
     return e_jrcxz(e);
 }
 
-/* pext rcx, t, gs:[jump_mask]; jmp gs:[rcx * 8 + HOSTS] */
+/* rcx = index of t; jmp gs:[HOSTS + rcx] */
 static inline void e_jump_take(struct emitter *e)
 {
-    e_pext(e, HOST_RCX, HOST_T, CONSTANT(jump_mask));
-    e8(e, 0x65);
-    e8(e, 0xff);
-    e_modrm_mem(e, 4, HOST_NONE, HOST_RCX, 8, VIEW_JUMP_HOSTS);
+    e_jump_index(e, HOST_RCX, HOST_T);
+    e_jump_indexed(e, HOST_RCX);
 }
 
 /* Call before `bytes` more are emitted: short jumps to stubs that would get out of reach are given their islands. */

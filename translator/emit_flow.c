@@ -226,7 +226,7 @@ void exit_place(struct translation_job *job, uint32_t exit, uint8_t *place)
 static void emit_sp_low(struct translation_job *job)
 {
     emit_room(job, 40);
-    e_pext(&job->e, HOST_RCX, HOST_R11, CONSTANT(low_mask) + 8 * (int32_t)log2_of(job->mode.stack_size));
+    e_low_bits(&job->e, HOST_RCX, HOST_R11, log2_of(job->mode.stack_size));
 }
 
 /* Must this way out of the block still prove that RSP is aligned, as the next block's mode key says? */
@@ -390,15 +390,15 @@ void emit_sp_check_indirect(struct translation_job *job, int32_t undo)
 
 /*
  * Inline look into the jump cache, so that the host predicts each site by itself:
- *     pext  rcx, t, gs:[jump_mask]
- *     mov   rcx, gs:[rcx * 8 + TAGS]    ; minus the target
+ *     rcx = index of t                  ; e_jump_index()
+ *     mov   rcx, gs:[TAGS + rcx]        ; minus the target
  *     lea   rcx, [rcx + t]
  *     jrcxz 1f
  *     mov   gs:[last_branch], site
  *     jmp   jump_lookup                 ; polls, looks again, asks C
  *  1: mov   ecx, gs:[run]; jrcxz 2f
- *     pext  rcx, t, gs:[jump_mask]
- *     jmp   gs:[rcx * 8 + HOSTS]        ; or call
+ *     rcx = index of t
+ *     jmp   gs:[HOSTS + rcx]            ; or call
  */
 void emit_jump_cached(struct translation_job *job, int32_t undo)
 {

@@ -6,12 +6,11 @@
  *
  * A load of [base + disp], misses out of line:
  *
- *     pext  rcx, base, gs:[low_mask]        ; may it cross the page's end? (size > 1)
+ *     rcx = base & (size - 1)               ; may it cross the page's end? (size > 1)
  *     jrcxz 1f
  *     jmp   misaligned_stub
  *  1: lea   rcx, [base + disp]
- *     pext  rcx, rcx, gs:[index_mask]
- *     mov   rcx, gs:[rcx * 8 + READ]
+ *     rcx = gs:[READ + index of rcx]        ; e_load_entry()
  *     jrcxz slow_stub
  *     op    [base + rcx + disp]
  */
@@ -48,7 +47,7 @@ static void emit_island(struct translation_job *job)
         struct stub *stub = &job->stubs[i];
         if (!stub->from8)
             continue;
-        ASSERT(e_patch8(stub->from8, e->at));
+        e_patch8(stub->from8, e->at);
         stub->from8 = NULL;
         stub->from32 = e_jmp32(e);
     }
@@ -58,6 +57,8 @@ static void emit_island(struct translation_job *job)
 void emit_room(struct translation_job *job, unsigned bytes)
 {
     struct emitter *e = &job->e;
+    if (!e->fast_pext)
+        bytes += 40; /* its substitutes are longer */
     uint8_t *earliest = NULL;
     unsigned pending = 0;
     for (unsigned i = job->near_first; i < job->stub_count; i++)
@@ -136,7 +137,7 @@ static void emit_stub(struct translation_job *job, struct stub *stub)
         break;
     case STUB_MISALIGNED: {
         e_lea(e, true, HOST_RCX, stub->address.base, HOST_NONE, 1, stub->address.disp);
-        e_pext(e, HOST_RCX, HOST_RCX, CONSTANT(page_offset));
+        e_extract(e, HOST_RCX, HOST_RCX, CONSTANT(page_offset));
         e_load_byte_table(e, HOST_RCX, HOST_RCX, CONSTANT(fits) + stub->log2 * 4096);
         uint8_t *crossing = e_jrcxz(e);
         e_patch32(e_jmp32(e), stub->back);
@@ -272,7 +273,7 @@ static void emit_page_end(struct translation_job *job, const struct address *add
 
     if (stack && job->sp_aligned)
         return;
-    if (size > 8) { /* vectors are often misaligned: exact at once */
+    if (size > 8 && e->fast_pext) { /* vectors are often misaligned: exact at once */
         if (address->disp) {
             e_lea(e, true, HOST_RCX, tested, HOST_NONE, 1, address->disp);
             tested = HOST_RCX;
@@ -285,13 +286,13 @@ static void emit_page_end(struct translation_job *job, const struct address *add
         return;
     }
     if (stack) { /* once a block: a misaligned stack leaves the block */
-        e_pext(e, HOST_RCX, HOST_R11, CONSTANT(low_mask) + 8 * (int32_t)log2_of(job->mode.stack_size));
+        e_low_bits(e, HOST_RCX, HOST_R11, log2_of(job->mode.stack_size));
         job->bt->cache.sites[site].leave = true;
     } else if (address->disp & (int32_t)(size - 1)) {
         e_lea(e, true, HOST_RCX, tested, HOST_NONE, 1, address->disp);
-        e_pext(e, HOST_RCX, HOST_RCX, CONSTANT(low_mask) + 8 * (int32_t)log2);
+        e_low_bits(e, HOST_RCX, HOST_RCX, log2);
     } else {
-        e_pext(e, HOST_RCX, tested, CONSTANT(low_mask) + 8 * (int32_t)log2);
+        e_low_bits(e, HOST_RCX, tested, log2);
     }
     uint8_t *aligned = e_jrcxz(e);
     struct stub *misaligned = stub_add(job, stack ? STUB_SLOW : STUB_MISALIGNED, site);
@@ -333,19 +334,17 @@ static void note_address(struct translation_job *job, struct site *site)
 
 /*
  * to = host minus linear in the window, for the region of the address in host register `base`; see softmmu/window.h:
- *     pext  to, base, gs:[region_mask]
+ *     to = bits 32 to 47 of base
  *     mov   to, gs:[to * 8 + REGIONS]
  */
 void emit_window_delta(struct translation_job *job, unsigned to, unsigned base)
 {
     struct emitter *e = &job->e;
-    if (job->bt->host.fast_pext) {
+    if (e->fast_pext)
         e_pext(e, to, base, CONSTANT(region_mask));
-    } else {
-        e_rorx(e, to, base, WINDOW_REGION_BITS);
-        e_movzx16(e, to, to);
-    }
-    e_load_table(e, to, to, VIEW_REGIONS);
+    else
+        e_word(e, to, base, WINDOW_REGION_BITS / 16);
+    e_load_table(e, to, to, 8, VIEW_REGIONS);
 }
 
 /* rcx = the delta for an address: from where it is held, or, where the region is known (constants, 32-bit code), by one
@@ -402,16 +401,14 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
         crossing->address = *address;
     }
     if (address->constant) {
-        uint64_t index = shadow_index(job->vcpu->shadow, address->value);
-        e_load_state(e, HOST_RCX, (int32_t)(table + (int64_t)(8 * index)));
+        e_load_entry_at(e, HOST_RCX, shadow_index(job->vcpu->shadow, address->value), table);
     } else {
         unsigned from = address->base;
         if (address->disp) {
             e_lea(e, true, HOST_RCX, from, HOST_NONE, 1, address->disp);
             from = HOST_RCX;
         }
-        e_pext(e, HOST_RCX, from, CONSTANT(index_mask));
-        e_load_table(e, HOST_RCX, HOST_RCX, table);
+        e_load_entry(e, HOST_RCX, from, table);
     }
     struct stub *slow = stub_add(job, STUB_SLOW, site);
     slow->from8 = e_jrcxz(e);
@@ -420,7 +417,7 @@ uint32_t emit_lookup(struct translation_job *job, const struct address *address,
 }
 
 /*
- *     mov   rcx, gs:[EXEC + index * 8]
+ *     mov   rcx, gs:[EXEC + index]
  *     mov   t, imm64                   ; minus the entry that it should be
  *     lea   rcx, [rcx + t]
  *     jrcxz 1f
@@ -432,7 +429,7 @@ uint8_t *emit_exec_guard(struct translation_job *job, uint64_t linear, uint64_t 
 {
     struct emitter *e = &job->e;
     emit_room(job, 48);
-    e_load_state(e, HOST_RCX, (int32_t)(VIEW_EXEC + (int64_t)(8 * shadow_index(job->vcpu->shadow, linear))));
+    e_load_entry_at(e, HOST_RCX, shadow_index(job->vcpu->shadow, linear), VIEW_EXEC);
     e_rex(e, true, 0, 0, HOST_T);
     e8(e, 0xb8 | (HOST_T & 7));
     uint8_t *place = e->at;

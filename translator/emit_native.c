@@ -305,8 +305,7 @@ static void emit_bit_string(struct translation_job *job)
     }
     if (!address.constant)
         e_lea(e, true, HOST_T, address.base, HOST_NONE, 1, address.disp);
-    e_mov_imm(e, HOST_RCX, size == 8 ? 6 : 5);
-    e_sarx(e, size == 8, HOST_RCX, reg, HOST_RCX);
+    e_shift_signed(e, size == 8, HOST_RCX, reg, size == 8 ? 6 : 5);
     if (size == 4)
         e_movsxd(e, HOST_RCX, HOST_RCX);
     e_lea(e, insn->code_size == 8, HOST_T, HOST_T, HOST_RCX, size, 0);
@@ -314,7 +313,7 @@ static void emit_bit_string(struct translation_job *job)
     uint32_t site = emit_lookup(job, &address, size, store ? ACCESS_WRITE : ACCESS_READ, false);
     emit_room(job, 40);
     e_lea(e, true, HOST_T, HOST_T, HOST_RCX, 1, 0);
-    e_pext(e, HOST_RCX, reg, size == 8 ? CONSTANT(bit_mask) : CONSTANT(low_mask) + 8 * 5);
+    e_low_bits(e, HOST_RCX, reg, size == 8 ? 6 : 5);
     struct host_operands host = {.reg = HOST_RCX, .base = HOST_T, .index = HOST_NONE};
     job->bt->cache.sites[site].folded = true;
     site_here(job, site);

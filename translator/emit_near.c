@@ -49,7 +49,7 @@ static void emit_stack_aligned(struct translation_job *job)
     if (job->sp_aligned || !job->mode.sp_aligned)
         return;
     emit_room(job, 40);
-    e_pext(e, HOST_RCX, HOST_R11, CONSTANT(low_mask) + 8 * (int32_t)log2_of(job->mode.stack_size));
+    e_low_bits(e, HOST_RCX, HOST_R11, log2_of(job->mode.stack_size));
     uint8_t *aligned = e_jrcxz(e);
     uint32_t site = site_add(job, SITE_INTERP);
     job->bt->cache.sites[site].leave = true;
@@ -325,7 +325,7 @@ static void emit_target_check_t(struct translation_job *job)
     if (job->mode.code_limit == CODE_LIMITED)
         emit_limit_compare(job, SEG_CS, 0);
     else if (job->mode.code_limit == CODE_64K && job->insn.operand_size > 2)
-        e_pext(&job->e, HOST_RCX, HOST_T, CONSTANT(paragraph_mask));
+        e_extract(&job->e, HOST_RCX, HOST_T, CONSTANT(paragraph_mask));
     else
         return;
     emit_unless_interpreted(job);

@@ -71,8 +71,7 @@ void emit_limit_compare(struct translation_job *job, unsigned segment, int32_t m
     e_load_state32(e, HOST_RCX, segment_state(segment, offsetof(struct segment, limit)));
     e_not32(e, HOST_RCX);
     e_lea(e, true, HOST_RCX, HOST_RCX, HOST_T, 1, more);
-    e_rorx(e, HOST_RCX, HOST_RCX, 32);
-    e_mov32(e, HOST_RCX, HOST_RCX);
+    e_high_half(e, HOST_RCX, HOST_RCX);
 }
 
 /* Goes on if rcx is 0, else to a stub of a new site that interprets the instruction. */
@@ -91,8 +90,10 @@ static void emit_paragraph_check(struct translation_job *job, const struct segme
     unsigned log2 = log2_of(access->size);
     if (access->narrow && (!log2 || access->aligned))
         return;
-    int32_t masks = access->narrow ? CONSTANT(low_mask) : CONSTANT(paragraph_mask);
-    e_pext(&job->e, HOST_RCX, HOST_T, masks + 8 * (int32_t)log2);
+    if (access->narrow)
+        e_low_bits(&job->e, HOST_RCX, HOST_T, log2);
+    else
+        e_extract(&job->e, HOST_RCX, HOST_T, CONSTANT(paragraph_mask) + 8 * (int32_t)log2);
     struct stub *stub = emit_or_interpret(job, log2 ? STUB_OFFSET : STUB_SLOW);
     stub->log2 = (uint8_t)log2;
     stub->segment = access->segment;
@@ -112,13 +113,13 @@ void emit_offset_stub(struct translation_job *job, const struct stub *stub)
 {
     struct emitter *e = &job->e;
     e_lea(e, true, HOST_RCX, HOST_T, HOST_NONE, 1, (1 << stub->log2) - 1);
-    e_pext(e, HOST_RCX, HOST_RCX, CONSTANT(paragraph_mask));
+    e_extract(e, HOST_RCX, HOST_RCX, CONSTANT(paragraph_mask));
     uint8_t *within = e_jrcxz(e), *interpret = e->at;
     emit_slow_call(job, stub->index);
     e_patch8(within, e->at);
     e_load_state(e, HOST_RCX, segment_base_state(stub->segment));
     e_lea(e, false, HOST_RCX, HOST_RCX, HOST_T, 1, 0);
-    e_pext(e, HOST_RCX, HOST_RCX, CONSTANT(page_offset));
+    e_extract(e, HOST_RCX, HOST_RCX, CONSTANT(page_offset));
     e_load_byte_table(e, HOST_RCX, HOST_RCX, CONSTANT(fits) + stub->log2 * 4096);
     e_patch8(e_jrcxz(e), interpret);
     e_patch32(e_jmp32(e), stub->back);
@@ -350,8 +351,7 @@ static bool emit_far_pointer(struct translation_job *job, unsigned segment)
         e_op_mem(e, false, 0x8b, HOST_T, address.base, HOST_RCX, 1, address.disp);
         emit_room(job, 60);
         e_mov16(e, host_of[insn->reg], HOST_T);
-        e_rorx(e, HOST_T, HOST_T, 16);
-        e_movzx16(e, HOST_T, HOST_T);
+        e_word(e, HOST_T, HOST_T, 1);
         emit_load_paragraph(job, segment);
         if (insn->reg == REG_RSP)
             job->sp_aligned = false;

@@ -24,17 +24,17 @@ static void emit_sum(struct emitter *e)
 /* t += (page offset of reg + count * size - 1) >> 12: zero when the run stays in the page */
 static void emit_run_in_page(struct emitter *e, unsigned reg, unsigned size)
 {
-    e_pext(e, HOST_RCX, reg, CONSTANT(page_offset));
+    e_extract(e, HOST_RCX, reg, CONSTANT(page_offset));
     e_lea(e, true, HOST_RCX, HOST_RCX, COUNT, size, -1);
-    e_pext(e, HOST_RCX, HOST_RCX, CONSTANT(page_mask));
+    e_extract(e, HOST_RCX, HOST_RCX, CONSTANT(page_mask));
     emit_sum(e);
 }
 
-static uint8_t *emit_entry(struct emitter *e, unsigned reg, int32_t table)
+/* rcx = the entry for the address in reg; without one, to `missing` (behind) */
+static void emit_entry(struct emitter *e, unsigned reg, int32_t table, const uint8_t *missing)
 {
-    e_pext(e, HOST_RCX, reg, CONSTANT(index_mask));
-    e_load_table(e, HOST_RCX, HOST_RCX, table);
-    return e_jrcxz(e);
+    e_load_entry(e, HOST_RCX, reg, table);
+    e_patch8(e_jrcxz(e), missing);
 }
 
 static void emit_rep(struct emitter *e, unsigned opcode, unsigned size)
@@ -57,21 +57,23 @@ bool emit_string(struct translation_job *job)
 
     emit_room(job, 300);
     e_load_state32(e, HOST_RCX, offsetof(struct vcpu, eflags));
-    e_pext(e, HOST_T, HOST_RCX, CONSTANT(only_df));
-    e_pext(e, HOST_RCX, COUNT, CONSTANT(page_mask));
+    e_flags_save(e);
+    e_extract(e, HOST_T, HOST_RCX, CONSTANT(only_df));
+    e_extract(e, HOST_RCX, COUNT, CONSTANT(page_mask));
     emit_sum(e);
     if (movs)
         emit_run_in_page(e, HOST_RSI, size);
     emit_run_in_page(e, HOST_RDI, size);
+    e_flags_restore(e);
     e_mov(e, HOST_RCX, HOST_T);
-    uint8_t *inside = e_jrcxz(e), *outside = e_jmp32(e), *no_source = NULL;
+    uint8_t *inside = e_jrcxz(e), *to_c = e->at, *outside = e_jmp32(e);
     e_patch8(inside, e->at);
 
     if (movs) {
-        no_source = emit_entry(e, HOST_RSI, VIEW_READ);
+        emit_entry(e, HOST_RSI, VIEW_READ, to_c);
         e_lea(e, true, HOST_T, HOST_RSI, HOST_RCX, 1, 0);
     }
-    uint8_t *no_target = emit_entry(e, HOST_RDI, VIEW_WRITE);
+    emit_entry(e, HOST_RDI, VIEW_WRITE, to_c);
     if (movs)
         e_store_state(e, HOST_RSI, TEMP(0));
     e_store_state(e, HOST_RDI, TEMP(1));
@@ -96,9 +98,6 @@ bool emit_string(struct translation_job *job)
     if (movs)
         e_load_state(e, HOST_RSI, TEMP(0));
     e_patch32(outside, e->at);
-    if (movs)
-        e_patch8(no_source, e->at);
-    e_patch8(no_target, e->at);
     emit_helper(job);
     e_patch8(done, e->at);
     return true;

@@ -3,7 +3,7 @@
  *
  * Each is the C function of the same instruction for the case that the mode key promises (exec/flags.c, segment.c,
  * stack.c, control.c); whatever else may happen goes there. No flag is touched: bits of EFLAGS are cut and set with
- * PEXT, PDEP and LEA. Thread: the vCPU's own; ordinary code. Source: SDM Vol. 2 by mnemonic.
+ * e_and() and LEA. Thread: the vCPU's own; ordinary code. Source: SDM Vol. 2 by mnemonic.
  */
 #include "cpu-model/exec/rules.h"
 #include "translator/emit.h"
@@ -15,8 +15,7 @@ static void emit_eflags_without(struct translation_job *job, int32_t mask)
 {
     struct emitter *e = &job->e;
     e_load_state32(e, HOST_RCX, STATE(eflags));
-    e_pext(e, HOST_RCX, HOST_RCX, mask);
-    e_pdep(e, HOST_RCX, HOST_RCX, mask);
+    e_and(e, HOST_RCX, mask);
 }
 
 static void emit_store_eflags(struct translation_job *job)
@@ -70,17 +69,16 @@ void emit_eflags_to_t(struct translation_job *job)
     emit_room(job, 90);
     e8(e, 0x9c); /* pushfq, on the return stack */
     e_pop(e, HOST_T);
-    e_pext(e, HOST_T, HOST_T, CONSTANT(arithmetic));
-    e_pdep(e, HOST_T, HOST_T, CONSTANT(arithmetic));
+    e_and(e, HOST_T, CONSTANT(arithmetic));
     e_load_state32(e, HOST_RCX, STATE(eflags));
     e_lea(e, true, HOST_T, HOST_T, HOST_RCX, 1, 0);
 }
 
 /*
  *     rdtsc
- *     rorx  t, rdx, 32; lea t, [t + rax]
+ *     t = rdx << 32; lea t, [t + rax]
  *     mov   rcx, gs:[tsc_offset]; lea t, [t + rcx]
- *     mov   eax, r15d; rorx rdx, t, 32; mov edx, edx
+ *     mov   eax, r15d; rdx = t >> 32
  */
 static void emit_rdtsc(struct translation_job *job)
 {
@@ -88,13 +86,12 @@ static void emit_rdtsc(struct translation_job *job)
     emit_room(job, 60);
     e8(e, 0x0f);
     e8(e, 0x31);
-    e_rorx(e, HOST_T, HOST_RDX, 32);
+    e_swap_halves(e, HOST_T, HOST_RDX);
     e_lea(e, true, HOST_T, HOST_T, HOST_RAX, 1, 0);
     e_load_state(e, HOST_RCX, STATE(tsc_offset));
     e_lea(e, true, HOST_T, HOST_T, HOST_RCX, 1, 0);
     e_mov32(e, HOST_RAX, HOST_T);
-    e_rorx(e, HOST_RDX, HOST_T, 32);
-    e_mov32(e, HOST_RDX, HOST_RDX);
+    e_high_half(e, HOST_RDX, HOST_T);
 }
 
 bool emit_system(struct translation_job *job)

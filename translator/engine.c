@@ -26,9 +26,12 @@ static void host_detect(struct host_cpu *host, unsigned without)
     /* AMD before family 19h microcodes PEXT: correct, and slow. */
     host->fast_pext = host->bmi2 && !(without & HOST_FAST_PEXT) && (vendor != signature_AMD_ebx || family >= 0x19);
     host->fsgsbase = (getauxval(AT_HWCAP2) >> 1 & 1) && !(without & HOST_FSGSBASE);
-    log_line(LOG_HOST, "host: BMI2 %s, fast PEXT %s, FSGSBASE %s (GS by %s), AVX %s", host->bmi2 ? "yes" : "no",
-             host->fast_pext ? "yes" : "no", host->fsgsbase ? "yes" : "no", host->fsgsbase ? "WRGSBASE" : "arch_prctl",
-             host->avx ? "yes" : "no");
+    log_line(LOG_HOST, "host: BMI2 %s, fast PEXT %s (addresses by %s), FSGSBASE %s (GS by %s), AVX %s",
+             host->bmi2 ? "yes" : "no", host->fast_pext ? "yes" : "no",
+             host->fast_pext ? "PEXT"
+             : host->bmi2    ? "RORX and LEA"
+                             : "LEA and memory",
+             host->fsgsbase ? "yes" : "no", host->fsgsbase ? "WRGSBASE" : "arch_prctl", host->avx ? "yes" : "no");
 }
 
 static int bt_create(struct vcpu *vcpu, const struct engine_config *config, struct error *err)
@@ -37,10 +40,6 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
     if (!bt)
         return error_set(err, -ENOMEM, "no memory for the translator");
     host_detect(&bt->host, config->host_without);
-    if (!bt->host.bmi2) {
-        free(bt);
-        return error_set(err, -ENOTSUP, "this host's CPU has no BMI2, which -accel bt needs: use -accel interp");
-    }
     if (vcpu->space->reservation.aliases_failed) {
         /* A colliding shadow entry would reach whatever lies there instead of faulting (sanitizers, small ulimit -v).
          */

@@ -30,11 +30,11 @@ static uint32_t emit_trampoline(struct emitter *e, const uint8_t *base, const ch
  *     lea   rsp, [rsp - 8]
  * jump_lookup:
  *     mov   ecx, gs:[run]; jrcxz miss
- *     pext  rcx, t, gs:[jump_mask]; mov rcx, gs:[rcx * 8 + TAGS]; lea rcx, [rcx + t]; jrcxz hit
+ *     rcx = index of t; mov rcx, gs:[TAGS + rcx]; lea rcx, [rcx + t]; jrcxz hit
  * miss:
  *     jmp   jump_entry
  * hit:
- *     pext  rcx, t, gs:[jump_mask]; jmp gs:[rcx * 8 + HOSTS]
+ *     rcx = index of t; jmp gs:[HOSTS + rcx]
  */
 static void emit_lookup_routine(struct bt *bt, struct emitter *e)
 {
@@ -51,9 +51,15 @@ static void emit_lookup_routine(struct bt *bt, struct emitter *e)
     e_jump_take(e);
 }
 
+static struct emitter emitter_at(const struct bt *bt, const struct vcpu *vcpu, uint8_t *at)
+{
+    return (struct emitter){
+        .at = at, .bmi2 = bt->host.bmi2, .fast_pext = bt->host.fast_pext, .view = vcpu->shadow->view[0].base};
+}
+
 void translate_prologue(struct bt *bt, struct vcpu *vcpu)
 {
-    struct emitter e = {bt->cache.rw};
+    struct emitter e = emitter_at(bt, vcpu, bt->cache.rw);
     bt->slow_entry = emit_trampoline(&e, bt->cache.rw, bt_slow_entry);
     bt->exit_entry = emit_trampoline(&e, bt->cache.rw, bt_exit_entry);
     bt->jump_entry = emit_trampoline(&e, bt->cache.rw, bt_jump_entry);
@@ -308,7 +314,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     *tb = (struct tb){.lin = at, .page = {page}, .mode = mode, .code = (uint32_t)cache->used};
     job->bt = bt;
     job->vcpu = vcpu;
-    job->e.at = cache->rw + cache->used;
+    job->e = emitter_at(bt, vcpu, cache->rw + cache->used);
     job->tb = tb;
     job->mode = bt->modes.key[mode];
     job->salt = mode_salt(&job->mode, mode);

@@ -213,6 +213,8 @@ struct vcpu {
     uint64_t temp[2];                                     /* translated code, within one guest instruction */
     uint32_t last_branch;       /* site of the indirect branch that translated code could not resolve itself */
     uint64_t resume_scratch[2]; /* host RCX and R15 where translated code goes on */
+    uint64_t shift[2];          /* translated code, within a few instructions: see translator/asm_bits.h */
+    uint64_t flags_rax;
     struct segment segment[SEG_ALL];
 
     /* --- system state --- */

@@ -209,7 +209,7 @@ def differences(name, engine, expected, lines):
 
 def main():
     arguments = sys.argv[1:]
-    engines = ["interp", "bt", "bt,without=patience", "verify", "bt,chaos=1", "bt,chaos=2"] + (["tcg"] if shutil.which("qemu-system-x86_64") else [])
+    engines = ["interp", "bt", "bt,without=patience", "bt,without=pext", "bt,without=bmi2", "verify", "bt,chaos=1", "bt,chaos=2"] + (["tcg"] if shutil.which("qemu-system-x86_64") else [])
     if arguments[:1] == ["-e"]:
         engines, arguments = [arguments[1]], arguments[2:]
     names = arguments or sorted(path.stem for path in HERE.glob("*.expected"))
