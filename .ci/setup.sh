@@ -1,4 +1,19 @@
-# Sourced by ./run and ./test: install_packages NAME..., after saying which. No apt call when all are there.
+# Sourced by ./run and ./test, in the project's folder: telling what happens, Debian packages, building.
+
+say() { echo "ring3: $*" >&2; }
+
+# quietly NAME COMMAND...: what it prints goes to build/log/NAME; if it fails, the end of that is shown.
+quietly() {
+    log=build/log/$1
+    shift
+    mkdir -p build/log
+    "$@" </dev/null >"$log" 2>&1 && return 0
+    tail -n 40 "$log" >&2
+    say "this failed, all of its output is in $log: $*"
+    return 1
+}
+
+# install_packages NAME...: after saying which. No apt call when all are there.
 install_packages() {
     missing=
     for package; do
@@ -8,17 +23,34 @@ install_packages() {
     [ -n "$missing" ] || return 0
 
     as_root=
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || {
-            echo "These Debian packages are missing; install them as root and try again:$missing" >&2
-            return 1
-        }
-        as_root=sudo
+    [ "$(id -u)" -eq 0 ] || as_root=sudo
+    if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
+        say "Debian packages are missing, and there is no sudo; have an administrator run: $(apt_command)"
+        return 1
     fi
-    echo "Installing Debian packages with apt-get${as_root:+ (through sudo)}:$missing"
-    $as_root apt-get -q=2 update || echo "apt-get update reported problems; going on with the lists there are" >&2
+    say "installing Debian packages with ${as_root:+sudo }apt-get, which takes a few minutes:$missing"
+    if [ -n "$as_root" ] && ! sudo true; then
+        say "sudo does not let you; have an administrator run: $(apt_command)"
+        return 1
+    fi
+    mkdir -p build/log
+    $as_root apt-get -q update >build/log/apt-update 2>&1 ||
+        say "apt-get update had problems ($(tail -n 1 build/log/apt-update)); going on with the package lists there are"
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q=2 -y --no-install-recommends install $missing
+    quietly apt-install $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install $missing
+}
+
+apt_command() { echo "apt-get update && apt-get install --no-install-recommends$missing"; }
+
+# build PRESET TARGET [tests]: compiles what changed; configures before, where that was not done yet or tests are wanted
+build() {
+    tests=OFF
+    [ "${3-}" != tests ] || tests=ON
+    if [ ! -f "build/$1/build.ninja" ] || [ $tests = ON ]; then
+        quietly "configure-$1" cmake --preset "$1" -DRING3_TESTS=$tests || return 1
+    fi
+    quietly "build-$1" cmake --build "build/$1" --target "$2" -- --quiet
 }
 
 # What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables,

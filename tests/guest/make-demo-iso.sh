@@ -8,8 +8,9 @@ if [ -f "$iso" ] && [ "$iso" -nt "$dir/vmlinuz-amd64" ] && [ "$iso" -nt "$dir/in
     exit 0
 fi
 
+echo "ring3: making the demo CD" >&2
 tree=$(mktemp -d)
-trap 'rm -rf "$tree"' EXIT
+trap 'rm -rf "$tree" "$tree.log"' EXIT
 mkdir "$tree/isolinux"
 cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$tree/isolinux"
 cp "$dir/vmlinuz-amd64" "$tree/vmlinuz"
@@ -22,5 +23,5 @@ label demo
   append initrd=/initrd.gz console=ttyS0 console=tty0
 END
 xorriso -as mkisofs -quiet -o "$iso.new" -b isolinux/isolinux.bin -c isolinux/boot.cat -no-emul-boot \
-    -boot-load-size 4 -boot-info-table "$tree"
+    -boot-load-size 4 -boot-info-table "$tree" 2>"$tree.log" || { cat "$tree.log" >&2; exit 1; }
 mv "$iso.new" "$iso"

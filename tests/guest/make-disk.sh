@@ -14,7 +14,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 disk=$out/debian-12.img
 
-say() { echo "guests: $*" >&2; }
+say() { echo "ring3: $*" >&2; }
 
 if [ -s "$disk" ] && [ ! "$0" -nt "$disk" ]; then
     exit 0

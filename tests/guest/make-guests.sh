@@ -22,7 +22,7 @@ work=$out/work.$$
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-say() { echo "guests: $*" >&2; }
+say() { echo "ring3: $*" >&2; }
 
 # --- packages ------------------------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ apt() {
 use_private_lists() {
     [ $private_lists = no ] || return 1
     private_lists=yes
-    say "downloading package lists of our own into $out/apt"
+    say "downloading package lists for the guests alone"
     mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
     apt apt-get -q=2 update >&2 || say "apt-get update reported problems; going on with what there is"
 }
@@ -64,9 +64,9 @@ candidates() {
 # try_download PACKAGE ARCH: leaves one .deb as $work/PACKAGE.deb
 try_download() {
     for name in $(candidates "$1" "$2"); do
+        say "downloading $name:$2"
         mkdir -p "$work/download"
         if (cd "$work/download" && apt apt-get -q=2 download "$name:$2" >"$work/log" 2>&1); then
-            say "using $(cd "$work/download" && ls)"
             mv "$work/download"/*.deb "$work/$1.deb"
             return 0
         fi
@@ -77,7 +77,6 @@ try_download() {
 
 download() {
     mkdir -p "$work"
-    say "downloading $1 ($2)"
     try_download "$1" "$2" && return 0
     use_private_lists && try_download "$1" "$2" && return 0
     say "cannot download $1 for $2: $(tail -n 1 "$work/log" 2>/dev/null || echo 'no such package in the lists')"
