@@ -60,10 +60,11 @@ BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev
 GUEST_PACKAGES="cpio ca-certificates"
 # What making the demo CD needs: ISOLINUX boots it, xorriso writes it.
 CD_PACKAGES="isolinux syslinux-common xorriso"
-# What making the Debian disk (tests/guest/make-disk.sh) needs: a Debian of its own, GRUB for a BIOS, file system, partitions.
-DISK_PACKAGES="mmdebstrap grub-pc-bin grub-common e2fsprogs fdisk"
+# What making the Debian disks (tests/guest/make-disk.sh) needs: a Debian of its own, GRUB for a BIOS and for UEFI, file
+# systems, partitions.
+DISK_PACKAGES="mmdebstrap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
 # Boot loaders, firmware and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
 BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ u-boot-qemu mtools xorriso"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen and
 # somebody who types and looks for the window.
-TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick $BOOT_PACKAGES"
+TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick $BOOT_PACKAGES $DISK_PACKAGES"

@@ -8,13 +8,14 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from monitor_client import FOLDER, Machine, check, read_ppm  # noqa: E402
+from monitor_client import FOLDER, Machine, check, connect, read_ppm  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(0)  # a module of the tests beside it, not one itself
 
 SKIPPED = 77
-KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash"}
+KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash", ".": "dot", ";": "semicolon", "=": "equal", ">": "shift-dot",
+        ":": "shift-semicolon"}
 SHARED = HERE.parent.parent.parent / "shared" / "guests"
 
 
@@ -71,6 +72,14 @@ class ScreenGuest:
         self.monitor(f"screendump {self.picture}")
         return read_ppm(self.picture)
 
+    def status(self, seconds=120):
+        """The exit status, once the guest has ended it."""
+        try:
+            return self.machine.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.machine.process.kill()
+            raise SystemExit(f"FAILED: still running after {seconds} s; the screen was:\n{self.text()}") from None
+
     def end(self):
         self.monitor.socket.sendall(b"quit\n")
         try:
@@ -79,3 +88,33 @@ class ScreenGuest:
             self.machine.process.kill()
             raise SystemExit("FAILED: ring3 does not end") from None
         check(status == 0, f"exit status {status}")
+
+
+class SerialGuest(ScreenGuest):
+    """The same, and its first serial port on a socket."""
+
+    def __init__(self, *arguments):
+        path = os.path.join(FOLDER.name, f"serial{Machine.count + 1}")
+        super().__init__("-serial", f"unix:{path},server=on,wait=off", *arguments)
+        self.line = connect(path)
+        self.heard = b""
+
+    def hear(self, wanted, seconds=180):
+        """Until this comes over the serial port; returns what came before it."""
+        wanted = wanted.encode()
+        end = time.monotonic() + seconds
+        while wanted not in self.heard:
+            late = time.monotonic() > end
+            check(not late, f"no {wanted} over the serial port, but:\n{self.heard.decode(errors='replace')}")
+            self.line.settimeout(1)
+            try:
+                more = self.line.recv(65536)
+            except TimeoutError:
+                continue
+            check(more, f"ring3 ended before {wanted}:\n{self.heard.decode(errors='replace')}")
+            self.heard += more
+        before, self.heard = self.heard.split(wanted, 1)
+        return before.decode(errors="replace").replace("\r", "")
+
+    def say(self, text):
+        self.line.sendall(text.encode())
