@@ -201,11 +201,17 @@ static struct tb *dispatch(struct vcpu *vcpu, uint32_t mode)
     return NULL;
 }
 
-/* With -d exec and under verify every block is entered from here: nothing is linked or cached. */
+/* With -d exec every block is entered from here: nothing is linked or cached. */
 static bool entered_from_here(struct vcpu *vcpu)
 {
     trace(vcpu, LOG_EXEC, "block %04x:%llx", vcpu->segment[SEG_CS].selector, (unsigned long long)vcpu->rip);
-    return log_mask & LOG_EXEC || bt_of(vcpu)->verify || chaos_unlinked(bt_of(vcpu));
+    return log_mask & LOG_EXEC || chaos_unlinked(bt_of(vcpu));
+}
+
+static bool linkable(struct vcpu *vcpu, const struct exit *exit)
+{
+    const struct verify *verify = bt_of(vcpu)->verify;
+    return !entered_from_here(vcpu) && (!verify || verify_links(verify, exit));
 }
 
 static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
@@ -227,7 +233,7 @@ static uint64_t go(struct vcpu *vcpu)
     struct tb *tb = dispatch(vcpu, mode);
     if (!tb)
         return 0;
-    if (!entered_from_here(vcpu))
+    if (!entered_from_here(vcpu) && !bt->verify)
         jump_cache_set(vcpu->shadow->current, jump_target(vcpu, tb->lin, tb->mode), block_pc(bt, tb));
     return sync_in(vcpu, tb, block_pc(bt, tb));
 }
@@ -265,7 +271,7 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
     struct tb *tb = prepare(vcpu, &mode) ? dispatch(vcpu, mode) : NULL;
     if (!tb)
         return 0;
-    if (!entered_from_here(vcpu) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
+    if (linkable(vcpu, exit) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
         tb->lin == target && tb->mode == exit->mode)
         tcache_link(&bt->cache, vcpu, exit, tb);
     return sync_in(vcpu, tb, block_pc(bt, tb));

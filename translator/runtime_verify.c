@@ -138,6 +138,8 @@ static bool reversible(const struct insn *insn)
         exec_mov_sreg,
         exec_load_far_pointer,
     };
+    if (insn->far)
+        return false;
     if (insn->rule->flags & RULE_NATIVE) /* but RDRAND and RDSEED give something else each time */
         return !(insn->map == 1 && insn->opcode == 0xc7 && (insn->modrm & 0xf0) == 0xf0);
     for (unsigned i = 0; i < ARRAY_LEN(functions); i++)
@@ -161,8 +163,17 @@ static bool room(const struct verify *v)
            v->store_bytes + 4 * GUEST_PAGE_SIZE <= VERIFY_STORE_BYTES;
 }
 
-/* One instruction further. False: the prediction ends at the boundary before. */
-static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
+/* Does translated code always come back to C behind this branch, which led from one linear address to another? */
+static bool comes_back(struct verify *v, const struct insn *insn, uint64_t from, uint64_t to)
+{
+    if (insn->rule->function == exec_ret)
+        return v->calls-- == 0;
+    v->calls += insn->rule->function == exec_call;
+    return to <= from || (insn->map == 0 && insn->opcode == 0xff);
+}
+
+/* One instruction further. False: the prediction ends at this boundary, or at the one before. */
+static bool predict_one(struct verify *v, struct vcpu *vcpu)
 {
     struct verify_state *state = &v->boundary[v->boundaries];
     unsigned stores = v->stores, bytes = v->store_bytes;
@@ -179,7 +190,7 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb
         v->vectors_used = true;
     }
     vcpu->interrupt_shadow = vcpu->debug_shadow = false;
-    bool last = code_linear(vcpu, vcpu->rip) + insn->length - tb->lin >= tb->guest_size;
+    uint64_t from = code_linear(vcpu, vcpu->rip);
     enum exec_result result = interp_execute(vcpu, insn);
     if (v->give_up || result == EXEC_FAULT || result == EXEC_HALT || result == EXEC_SHUTDOWN) {
         take_back(v, stores);
@@ -205,16 +216,18 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu, const struct tb *tb
         capture_vector(vcpu, v->vector[state->vector]);
     }
     v->boundaries++;
-    return !(last && result != EXEC_REPEAT);
+    if (v->block_limit && v->boundaries > v->block_limit)
+        return false;
+    return result != EXEC_JUMP || !comes_back(v, insn, from, code_linear(vcpu, vcpu->rip));
 }
 
-static void predict(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
+static void predict(struct verify *v, struct vcpu *vcpu)
 {
     const struct vcpu_wires *wires = vcpu->wires;
     v->give_up = v->vectors_used = false;
     v->complete = true;
     v->boundaries = 1;
-    v->stores = v->store_bytes = v->vectors = v->systems = 0;
+    v->stores = v->store_bytes = v->vectors = v->systems = v->calls = 0;
     capture(vcpu, &v->boundary[0]);
     capture_system(v, vcpu, &v->boundary[0]);
     v->boundary[0].stores = v->boundary[0].vector = 0;
@@ -227,11 +240,14 @@ static void predict(struct verify *v, struct vcpu *vcpu, const struct tb *tb)
     vcpu->wires = &v->wires;
     uint32_t run = __atomic_exchange_n(&vcpu->run, 0, __ATOMIC_SEQ_CST); /* string instructions stop at a page's end */
     vcpu->space->store_log = log_store;
-    while (predict_one(v, vcpu, tb))
+    struct fetch_page page = {0};
+    ((struct bt *)vcpu->engine)->interp.fetched = &page;
+    while (predict_one(v, vcpu))
         if (!room(v)) {
             v->complete = false;
             break;
         }
+    ((struct bt *)vcpu->engine)->interp.fetched = NULL;
     vcpu->space->store_log = NULL;
     vcpu->wires = wires;
     __atomic_store_n(&vcpu->run, run, __ATOMIC_SEQ_CST); /* over a kick, perhaps: C looks at the events anyway, soon */
@@ -245,7 +261,7 @@ void verify_enter(struct bt *bt, struct vcpu *vcpu, const struct tb *tb, uint64_
     struct verify *v = bt->verify;
     v->tb = tb_index(&bt->cache, tb);
     v->pc = pc;
-    predict(v, vcpu, tb);
+    predict(v, vcpu);
     v->active = true;
 }
 
@@ -289,41 +305,79 @@ static bool equal(const struct verify *v, const struct vcpu *vcpu, const struct 
            memory_equal(v, state) && (!v->vectors_used || vector_equal(v->vector[state->vector], v->seen_vector));
 }
 
-static enum verify_verdict replay(struct bt *bt, struct vcpu *vcpu, unsigned limit)
+/* ---- the search for the first wrong step ---- */
+
+/* State and memory as at the entry. */
+static void back_to_entry(struct verify *v, struct vcpu *vcpu)
 {
-    struct verify *v = bt->verify;
-    v->attempt = 0;
-    v->block_limit = limit;
-    tcache_flush(&bt->cache, vcpu);
+    for (unsigned i = v->stores; i-- > 0;)
+        __builtin_memcpy(v->store[i].host, v->old + v->store[i].at, v->store[i].size);
+    restore(vcpu, v, &v->boundary[0]);
+    restore_vector(vcpu, v);
+}
+
+static enum verify_verdict fail(struct verify *v)
+{
+    v->failed = true;
     return VERIFY_STOP;
 }
 
-static enum verify_verdict fail(struct bt *bt, struct vcpu *vcpu, const struct verify_state *expected)
+/* Once more from the entry, in newly translated code. */
+static enum verify_verdict translate_again(struct bt *bt, struct vcpu *vcpu)
 {
+    struct verify *v = bt->verify;
+    const struct tb old = bt->cache.tbs[v->tb];
+    back_to_entry(v, vcpu);
     vector_park(vcpu);
-    verify_describe(bt->verify, vcpu, expected);
-    bt->verify->failed = true;
-    return VERIFY_STOP;
+    tcache_flush(&bt->cache, vcpu);
+    /* The entry may be in the middle of the block. */
+    uint64_t at = code_linear(vcpu, vcpu->rip);
+    struct tb *tb = translate_block(bt, vcpu, at, old.page[0], old.mode);
+    if (!tb)
+        return fail(v);
+    v->attempt = 0;
+    v->tb = tb_index(&bt->cache, tb);
+    v->pc = (uint64_t)(uintptr_t)(bt->cache.rx + tb->code);
+    return VERIFY_AGAIN;
 }
 
 static enum verify_verdict different(struct bt *bt, struct vcpu *vcpu, const struct verify_state *expected)
 {
     struct verify *v = bt->verify;
-    bool one_step = v->boundaries <= 2 || v->block_limit;
-    if (v->attempt == 1 && one_step)
-        return fail(bt, vcpu, expected);
-    if (v->attempt == 1) { /* remembered, in case that no single step is wrong */
-        vector_park(vcpu);
-        verify_describe(v, vcpu, expected);
-    }
-    for (unsigned i = v->stores; i-- > 0;)
-        __builtin_memcpy(v->store[i].host, v->old + v->store[i].at, v->store[i].size);
-    restore(vcpu, v, &v->boundary[0]);
-    restore_vector(vcpu, v);
-    if (v->attempt++ == 0)
+    if (v->attempt++ == 0) {
+        back_to_entry(v, vcpu);
         return VERIFY_AGAIN;
-    v->replay_left = v->boundaries - 1;
-    return replay(bt, vcpu, 1);
+    }
+    vector_park(vcpu);
+    verify_describe(v, vcpu, expected);
+    if (v->search == SEARCH_STEPS)
+        return fail(v);
+    v->search++;
+    v->search_left = v->boundaries - (v->search == SEARCH_BLOCKS); /* what faults behind the last one is a step, too */
+    v->block_limit = v->search == SEARCH_STEPS;
+    return translate_again(bt, vcpu);
+}
+
+/* Right up to boundary `passed`; where is it wrong, then? */
+static enum verify_verdict search_on(struct bt *bt, struct vcpu *vcpu, unsigned passed)
+{
+    struct verify *v = bt->verify;
+    bool whole = v->search == SEARCH_STEPS && passed >= v->block_limit;
+    if (v->search == SEARCH_NONE)
+        return VERIFY_RIGHT;
+    if (whole ? v->block_limit >= v->search_left : passed >= v->search_left)
+        return fail(v); /* nowhere: the report of the whole stands */
+    if (whole) {
+        v->block_limit++;
+        return translate_again(bt, vcpu);
+    }
+    v->search_left -= passed;
+    return VERIFY_RIGHT;
+}
+
+bool verify_links(const struct verify *v, const struct exit *exit)
+{
+    return !exit->backward && v->search == SEARCH_NONE;
 }
 
 enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu)
@@ -338,21 +392,16 @@ enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu)
         capture_vector(vcpu, v->seen_vector);
     for (unsigned i = v->boundaries; i-- > 0;) {
         const struct verify_state *state = &v->boundary[i];
+        if (state->rip != v->seen.rip)
+            continue;
         if (equal(v, vcpu, state)) {
             v->repeated += v->attempt;
             v->attempt = 0;
             v->blocks++;
             v->instructions += i;
-            if (!v->block_limit)
-                return VERIFY_RIGHT;
-            if (v->replay_left > i) {
-                v->replay_left -= i;
-                return VERIFY_RIGHT;
-            }
-            v->failed = true; /* each step is right, only the whole block is not: the report of the block stands */
-            return VERIFY_STOP;
+            return search_on(bt, vcpu, i);
         }
-        if (state->rip == v->seen.rip && !expected)
+        if (!expected)
             expected = state;
     }
     if (!v->complete) {

@@ -125,6 +125,7 @@ struct exit {
     uint32_t to;     /* block linked to; NO_INDEX: none */
     uint32_t mode;   /* of the block it leaves; links only to the same */
     uint32_t incoming_next;
+    bool backward;  /* the target is not behind the branch */
     uint32_t guard; /* offset of the imm64 that the target page's EXEC entry is compared with; 0: same page, no guard */
 };
 

@@ -1,15 +1,19 @@
 /*
  * `-accel verify`: the translator in lock-step with the interpreter.
  *
- * Whenever translated code is about to be entered, the interpreter goes first, up to the end of the block or to the
- * first instruction that it may not take back (a fault, a device, a system instruction); its state is kept at each
- * instruction boundary, and what it stored is kept and taken back. When translated code comes back to C, at the block's
- * end or in its middle, the CPU's state, flags included, and the memory must be those of the boundary with that RIP. On
- * a difference both are put back and run once more, since page walks and devices may have changed what was read; a
- * second difference is one, and the block is run again in blocks of one instruction, which name the first wrong step.
+ * Whenever translated code is about to be entered, the interpreter goes first, as far as translated code may go without
+ * C: over blocks and the links between them, to a branch that leads back, an indirect one, or the first instruction
+ * that it may not take back (a fault, a device, a system instruction). Its state is kept at each instruction boundary,
+ * and what it stored is kept and taken back. When translated code comes back to C, the CPU's state, flags included, and
+ * the memory must be those of the boundary with that RIP. On a difference both are put back and run once more, since
+ * page walks and devices may have changed what was read; a second difference is one.
  *
- * Links, the jump cache and the return stack are not used under verify: every block comes back to C. RDTSC is the
- * interpreter's.
+ * Then all code is dropped, and from the same state the blocks are run one by one, unlinked; and the block that is
+ * wrong again is run from its entry with 1, 2, 3... instructions, until one more makes it wrong: that is the first
+ * wrong step. If all is right now, then links or stale code were wrong, and the report says so.
+ *
+ * Links are made only forward, and RET goes by the return stack only to calls since the last entry, so that translated
+ * code comes back soon. The jump cache is not used. RDTSC is the interpreter's.
  */
 #ifndef RING3_TRANSLATOR_VERIFY_H
 #define RING3_TRANSLATOR_VERIFY_H
@@ -17,7 +21,7 @@
 #include "translator/bt.h"
 
 enum {
-    VERIFY_BOUNDARIES = 160,
+    VERIFY_BOUNDARIES = 512,
     VERIFY_STORES = 16 << 10,
     VERIFY_STORE_BYTES = 64 << 10,
     VERIFY_VECTOR_SIZE = 576 + 256, /* legacy region, header, AVX */
@@ -39,17 +43,26 @@ struct verify_store {
     uint32_t at, size; /* in old and new */
 };
 
+/* What is being looked for after a difference. */
+enum verify_search {
+    SEARCH_NONE,
+    SEARCH_BLOCKS, /* the wrong block */
+    SEARCH_STEPS,  /* the wrong instruction in it */
+};
+
 struct verify {
     bool active;   /* translated code runs, and `boundary` is what it must do */
     bool complete; /* no boundary is missing at which translated code may come back */
     bool give_up;  /* while predicting: a device was asked, or a table is full */
     bool vectors_used;
     bool failed;
-    unsigned attempt;       /* differences seen in a row at the same entry */
-    unsigned block_limit;   /* instructions in a block, while the wrong step is looked for; 0: no such limit */
-    unsigned replay_left;   /* boundaries of the wrong block not yet passed */
-    uint32_t tb, mode_size; /* the block; code size */
-    uint64_t pc;            /* host code that was entered */
+    unsigned attempt; /* differences seen in a row at the same entry */
+    enum verify_search search;
+    unsigned block_limit; /* SEARCH_STEPS: instructions in a block; else 0: no such limit */
+    unsigned search_left; /* boundaries of the wrong run (block) not yet passed */
+    uint32_t tb;          /* the block that was entered */
+    uint64_t pc;          /* host code that was entered */
+    unsigned calls;       /* while predicting: not yet returned from */
     unsigned boundaries, stores, store_bytes, vectors, systems;
     struct verify_state boundary[VERIFY_BOUNDARIES], seen;
     struct verify_store store[VERIFY_STORES];
@@ -69,6 +82,9 @@ void verify_enter(struct bt *bt, struct vcpu *vcpu, const struct tb *tb, uint64_
 /* Translated code came back, all state is in the vCPU. AGAIN: state and memory are as at the entry; enter at verify->pc
  * once more. STOP: go to the loop. */
 enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu);
+
+/* May this exit be linked to its target's block? */
+bool verify_links(const struct verify *verify, const struct exit *exit);
 
 /* Fills verify->report about the state that was seen and the boundary it should be. Ordinary code. */
 void verify_describe(struct verify *verify, const struct vcpu *vcpu, const struct verify_state *expected);

@@ -1,6 +1,7 @@
 /*
  * What verify.h found, in words; creation. Ordinary code: the vector state is parked. Thread: the vCPU's own.
  */
+#include "cpu-model/exec/disassemble.h"
 #include "translator/emit.h"
 #include "translator/verify.h"
 
@@ -28,6 +29,35 @@ static void say_difference(struct verify *v, const char *name, uint64_t seen, ui
             (unsigned long long)expected);
 }
 
+static void say_flags(struct verify *v, uint64_t seen, uint64_t expected)
+{
+    static const char *const names[22] = {
+        [0] = "CF",  [2] = "PF",  [4] = "AF",  [6] = "ZF",  [7] = "SF",  [8] = "TF",  [9] = "IF",   [10] = "DF",
+        [11] = "OF", [14] = "NT", [16] = "RF", [17] = "VM", [18] = "AC", [21] = "ID", [19] = "VIF", [20] = "VIP"};
+    say_difference(v, "flags", seen, expected);
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if ((seen ^ expected) >> i & 1)
+            say(v, "    %s: translated %u, interpreted %u\n", names[i] ? names[i] : "IOPL", (unsigned)(seen >> i & 1),
+                (unsigned)(expected >> i & 1));
+}
+
+static void say_segments(struct verify *v, const struct vcpu *vcpu, const uint8_t *system)
+{
+    static const char *const names[SEG_ALL] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
+    struct segment want[SEG_ALL];
+    memcpy(want, system, sizeof(want));
+    for (unsigned i = 0; i < SEG_ALL; i++) {
+        const struct segment *seen = &vcpu->segment[i];
+        if (!memcmp(seen, &want[i], sizeof(*seen)))
+            continue;
+        say(v,
+            "  %s: translated %04x base %llx limit %x attributes %x, interpreted %04x base %llx limit %x attributes "
+            "%x\n",
+            names[i], seen->selector, (unsigned long long)seen->base, seen->limit, seen->attributes, want[i].selector,
+            (unsigned long long)want[i].base, want[i].limit, want[i].attributes);
+    }
+}
+
 static void say_registers(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
 {
     static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -36,9 +66,11 @@ static void say_registers(struct verify *v, const struct vcpu *vcpu, const struc
     for (unsigned i = 0; i < 16; i++)
         say_difference(v, names[i], seen->gpr[i], expected->gpr[i]);
     say_difference(v, "rip", seen->rip, expected->rip);
-    say_difference(v, "flags", seen->flags | seen->eflags, expected->flags | expected->eflags);
+    if (seen->flags != expected->flags || seen->eflags != expected->eflags)
+        say_flags(v, seen->flags | seen->eflags, expected->flags | expected->eflags);
     const uint8_t *system = (const uint8_t *)vcpu->segment, *want = v->system[expected->system];
-    for (unsigned i = 0; i < VERIFY_SYSTEM_COMPARED; i++)
+    say_segments(v, vcpu, want);
+    for (unsigned i = sizeof(vcpu->segment); i < VERIFY_SYSTEM_COMPARED; i++)
         if (system[i] != want[i]) {
             say(v, "  system state, byte %u from the segment registers: translated %x, interpreted %x\n", i, system[i],
                 want[i]);
@@ -46,18 +78,42 @@ static void say_registers(struct verify *v, const struct vcpu *vcpu, const struc
         }
 }
 
+static uint64_t word_at(const uint8_t *bytes, unsigned size)
+{
+    uint64_t word = 0;
+    memcpy(&word, bytes, size);
+    return word;
+}
+
 static void say_vector(struct verify *v, const struct verify_state *expected)
 {
+    /* As XSAVE lays them out: [at, + size * count), each `step` from the last. */
+    static const struct {
+        const char *name;
+        unsigned at, step, size, count;
+    } part[] = {{"fcw", 0, 0, 2, 1},
+                {"fsw", 2, 0, 2, 1},
+                {"ftw", 4, 0, 2, 1},
+                {"mxcsr", 24, 0, 4, 1},
+                {"st", 32, 16, 16, 8},
+                {"xmm", 160, 16, 16, 16},
+                {"upper half of ymm", 576, 16, 16, 16}};
     const uint8_t *want = v->vector[expected->vector];
     if (!v->vectors_used)
         return;
-    for (unsigned i = 0, said = 0; i < VERIFY_VECTOR_SIZE && said < 16; i++) {
-        bool compared = i < 6 || (i >= 24 && i < 416) || i >= 576;
-        if (compared && v->seen_vector[i] != want[i]) {
-            say(v, "  XSAVE area, byte %u: translated %x, interpreted %x\n", i, v->seen_vector[i], want[i]);
-            said++;
+    for (unsigned i = 0; i < ARRAY_LEN(part); i++)
+        for (unsigned n = 0; n < part[i].count; n++) {
+            const uint8_t *seen = v->seen_vector + part[i].at + n * part[i].step,
+                          *right = want + (seen - v->seen_vector);
+            char name[32];
+            snprintf(name, sizeof(name), part[i].count > 1 ? "%s%u" : "%s", part[i].name, n);
+            if (part[i].size <= 8)
+                say_difference(v, name, word_at(seen, part[i].size), word_at(right, part[i].size));
+            else if (memcmp(seen, right, part[i].size))
+                say(v, "  %s: translated %016llx%016llx, interpreted %016llx%016llx\n", name,
+                    (unsigned long long)word_at(seen + 8, 8), (unsigned long long)word_at(seen, 8),
+                    (unsigned long long)word_at(right + 8, 8), (unsigned long long)word_at(right, 8));
         }
-    }
 }
 
 static void say_memory(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
@@ -74,29 +130,48 @@ static void say_memory(struct verify *v, const struct vcpu *vcpu, const struct v
         }
 }
 
-/* The code, from the block's entry, as bytes: the monitor and the log disassemble. */
-static void say_code(struct verify *v, const struct bt *bt, const struct vcpu *vcpu)
+/* The instruction at a boundary; nothing is known about what is not mapped. */
+static void say_instruction(struct verify *v, const struct vcpu *vcpu, const struct verify_state *state)
 {
-    const struct tb *tb = &bt->cache.tbs[v->tb];
-    const uint8_t *code = vcpu->space->arena + tb->page[0] + (tb->lin & GUEST_PAGE_OFFSET);
-    unsigned in_page = GUEST_PAGE_SIZE - (unsigned)(tb->lin & GUEST_PAGE_OFFSET);
-    say(v, "block at %llx, mode %08x, entered at %llx, %u instructions of %u-bit code:\n ", (unsigned long long)tb->lin,
-        tb->mode, (unsigned long long)v->boundary[0].rip, tb->instructions, vcpu_code_size(vcpu) * 8);
-    for (unsigned i = 0; i < tb->guest_size && i < in_page && i < 256; i++)
-        say(v, " %02x", code[i]);
-    say(v, "\n");
+    uint64_t at = code_linear(vcpu, state->rip), next = (at | GUEST_PAGE_OFFSET) + 1;
+    struct translation first, second;
+    uint8_t bytes[15] = {0};
+    char text[96] = "?";
+    size_t left = next - at < sizeof(bytes) ? (size_t)(next - at) : sizeof(bytes);
+    if (mmu_walk_debug(vcpu, lin(at), &first) && first.host) {
+        memcpy(bytes, first.host + (at & GUEST_PAGE_OFFSET), left);
+        if (left < sizeof(bytes) && mmu_walk_debug(vcpu, lin(next), &second) && second.host)
+            memcpy(bytes + left, second.host, sizeof(bytes) - left);
+        disassemble_one(bytes, sizeof(bytes), at, vcpu_code_size(vcpu), text, sizeof(text));
+    }
+    say(v, "  %llx: %s\n", (unsigned long long)state->rip, text);
+}
+
+/* Which step is wrong, as far as the search has come. */
+static void say_step(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
+{
+    if (v->search == SEARCH_STEPS) {
+        unsigned last = v->block_limit < v->boundaries ? v->block_limit : v->boundaries;
+        say(v, last > 1 ? "first wrong step, in a block with those before it:\n" : "first wrong step:\n");
+        for (unsigned i = last > 8 ? last - 8 : 0; i < last; i++)
+            say_instruction(v, vcpu, &v->boundary[i]);
+        return;
+    }
+    say(v, "%s\n",
+        v->search == SEARCH_BLOCKS ? "wrong as a block; each of its instructions alone is right"
+                                   : "wrong where blocks are linked, or stale: translated again, it is right");
+    for (const struct verify_state *state = v->boundary; state <= expected && state < v->boundary + 32; state++)
+        say_instruction(v, vcpu, state);
 }
 
 void verify_describe(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
 {
     const struct bt *bt = vcpu->engine;
+    const struct tb *tb = &bt->cache.tbs[v->tb];
     v->report[0] = 0;
-    say(v, "translated code and interpreter differ\n");
-    say_code(v, bt, vcpu);
-    if (v->block_limit || v->boundaries <= 2)
-        say(v, "first wrong step: the instruction at %llx\n", (unsigned long long)v->boundary[0].rip);
-    else
-        say(v, "only the whole block is wrong, each of its instructions alone is right\n");
+    say(v, "translated code and interpreter differ, in the block at %llx, entered at %llx, %u-bit code, CPL %u\n",
+        (unsigned long long)tb->lin, (unsigned long long)v->boundary[0].rip, vcpu_code_size(vcpu) * 8, vcpu->cpl);
+    say_step(v, vcpu, expected);
     say_registers(v, vcpu, expected);
     say_vector(v, expected);
     say_memory(v, vcpu, expected);

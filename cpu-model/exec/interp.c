@@ -14,6 +14,26 @@
 
 enum { DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
 
+/* mmu_fetch(), by way of interp->fetched. */
+static unsigned fetch(struct vcpu *vcpu, uint64_t at, uint8_t *bytes, unsigned want)
+{
+    struct fetch_page *page = ((struct interp *)vcpu->engine)->fetched;
+    unsigned offset = (unsigned)(at & GUEST_PAGE_OFFSET);
+    struct translation t;
+
+    if (!page || want != 15 || offset > GUEST_PAGE_SIZE - 15)
+        return mmu_fetch(vcpu, lin(at), bytes, want);
+    if (page->linear != at - offset || !page->host) {
+        if (!mmu_walk(vcpu, lin(at), ACCESS_EXEC, vcpu->cpl == 3, &t))
+            return 0;
+        if (!t.host)
+            return mmu_fetch(vcpu, lin(at), bytes, want);
+        *page = (struct fetch_page){.linear = at - offset, .host = t.host};
+    }
+    __builtin_memcpy(bytes, page->host + offset, 15);
+    return 15;
+}
+
 struct cached_insn *interp_fetch(struct vcpu *vcpu)
 {
     struct interp *interp = vcpu->engine;
@@ -31,7 +51,7 @@ struct cached_insn *interp_fetch(struct vcpu *vcpu)
             want = (unsigned)(cs->limit - at) + 1;
         at = (uint32_t)(at + cs->base);
     }
-    unsigned got = mmu_fetch(vcpu, lin(at), bytes, want);
+    unsigned got = fetch(vcpu, at, bytes, want);
     if (!got)
         return NULL;
     for (unsigned i = got; i < 15; i++)
@@ -151,6 +171,7 @@ bool interp_step(struct vcpu *vcpu)
 int interp_init(struct interp *interp, struct vcpu *vcpu, struct error *err)
 {
     interp->steps = 0;
+    interp->fetched = NULL;
     (void)vcpu;
     return insn_cache_create(&interp->cache, err);
 }

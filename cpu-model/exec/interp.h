@@ -12,6 +12,12 @@
 struct interp {
     struct insn_cache cache;
     uint64_t steps;
+    /* The page that code is fetched from, so that it is not walked for again: for who knows that mappings and privilege
+     * stay as they are meanwhile. Null: each fetch walks. */
+    struct fetch_page {
+        uint64_t linear;
+        const uint8_t *host;
+    } * fetched;
 };
 
 int interp_init(struct interp *interp, struct vcpu *vcpu, struct error *err);
