@@ -41,6 +41,8 @@ int drives_add_image(struct drive_options *drives, const char *option, enum driv
     struct drive_option *drive = new_drive(drives, option, err);
     if (!drive)
         return -EINVAL;
+    if (!path[0])
+        return INVALID("%s '': names no image; give a file's name", option);
     drive->interface = interface;
     drive->index = index;
     drive->cdrom = cdrom;

@@ -202,10 +202,15 @@ static void on_signal(void *context, short events)
     (void)events;
 
     while ((number = signals_next(m->signals.fd))) {
-        if (number == SIGNALS_CONTINUED)
+        if (number == SIGNALS_SUSPEND) {
+            terminal_leave();
+            signals_suspend();
             terminal_continued();
-        else
+        } else if (number == SIGNALS_CONTINUED) {
+            terminal_continued();
+        } else {
             machine_quit_locked(m, 128 + number, CAUSE_HOST_SIGNAL);
+        }
     }
 }
 

@@ -476,19 +476,31 @@ static unsigned distance(const char *a, const char *b)
     return row[columns];
 }
 
+/* The option whose name is most like this one; null if none is. What follows a '=' does not count. */
 static const char *nearest(const char *name)
 {
-    const char *best = "help";
-    unsigned best_distance = UINT32_MAX;
+    const char *best = NULL;
+    char word[32];
+    unsigned best_distance;
 
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(name, "="), name);
+    best_distance = (unsigned)strlen(word) / 2 + 1;
     for (unsigned i = 0; i < ARRAY_LEN(table); i++) {
-        unsigned d = distance(name, table[i].name);
+        unsigned d = distance(word, table[i].name);
         if (d < best_distance) {
             best_distance = d;
             best = table[i].name;
         }
     }
     return best;
+}
+
+static int unknown_option(const char *text, const char *name, struct error *err)
+{
+    const char *best = nearest(name);
+    if (!best)
+        return INVALID("%s: unknown option; -help lists all", text);
+    return INVALID("%s: unknown option; did you mean -%s? (-help lists all)", text, best);
 }
 
 static const struct option *find(const char *name)
@@ -531,7 +543,7 @@ int options_parse(int argc, char *const argv[], struct machine_options *options,
         name += name[1] == '-' ? 2 : 1;
         const struct option *option = find(name);
         if (!option)
-            return INVALID("%s: unknown option; did you mean -%s? (-help lists all)", argv[i], nearest(name));
+            return unknown_option(argv[i], name, err);
         const char *value = NULL;
         if (option->argument) {
             if (++i == argc)

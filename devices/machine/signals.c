@@ -9,13 +9,14 @@
 
 int signals_open(void)
 {
+    static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT};
+    struct sigaction before;
     sigset_t set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCONT);
+    for (unsigned i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+        if (sigaction(taken[i], NULL, &before) || before.sa_handler != SIG_IGN)
+            sigaddset(&set, taken[i]);
     signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -28,7 +29,21 @@ int signals_next(int fd)
 
     if (read(fd, &info, sizeof(info)) != sizeof(info))
         return 0;
+    if (info.ssi_signo == SIGTSTP)
+        return SIGNALS_SUSPEND;
     return info.ssi_signo == SIGCONT ? SIGNALS_CONTINUED : (int)info.ssi_signo;
+}
+
+void signals_suspend(void)
+{
+    sigset_t stop, old;
+
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    pthread_sigmask(SIG_UNBLOCK, &stop, &old);
+    raise(SIGTSTP); /* unless the process group is an orphan: then nobody could continue it, and the kernel does nothing
+                     */
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 int signals_start_thread(pthread_t *thread, void *(*start)(void *), void *context)

@@ -7,9 +7,14 @@ good = kernel(HANG)
 unreadable = os.path.join(FOLDER.name, "unreadable")
 open(unreadable, "w").close()
 os.chmod(unreadable, 0)
+empty = os.path.join(FOLDER.name, "empty")
+open(empty, "w").close()
 big = os.path.join(FOLDER.name, "big")
 with open(big, "w") as file:
     file.truncate(1 << 30)
+truncated = os.path.join(FOLDER.name, "truncated")  # the head of a bzImage whose two setup sectors are missing
+with open(truncated, "wb") as file:
+    file.write(bytes(0x1F1) + b"\2" + bytes(0xC) + b"\x55\xaa\xeb\x66HdrS\x0f\x02" + bytes(0x58))
 
 CASES = [  # arguments, what the message must name
     (["-append", "quiet"], "-kernel"),
@@ -25,18 +30,37 @@ CASES = [  # arguments, what the message must name
     (["-kernel", "/etc/passwd"], "not a kernel"),
     (["-kernel", "/dev/zero"], "/dev/zero"),
     (["-kernel", big], "-m"),
+    (["-kernel", truncated], "truncated"),
+    (["-kernel", empty], "not a kernel"),
+    (["-kernel", "/bin/true"], "PVH"),
+    (["-kernel", ""], "no such file"),
     (["-kernel", good, "-initrd", "/nonexistent"], "/nonexistent"),
+    (["-kernel", good, "-initrd", "/etc"], "directory"),
+    (["-initrd", good], "-kernel"),
     (["-kernel", good, "-initrd", big], "-m"),
     (["-kernel", good, "-m", "0"], "-m 512"),
     (["-kernel", good, "-m", "3T"], "64"),
-    (["-kernel", good, "-m", "lots"], "-m 2G"),
-    (["-kernel", good, "-noreboot"], "-no-reboot"),
+    (["-kernel", good, "-m", "abc"], "-m 2G"),
+    (["-kernel", good, "-m", "-1"], "-m 2G"),
+    (["-kernel", good, "-m", ""], "-m 2G"),
+    (["-m"], "needs an argument: -m SIZE"),
+    (["-kernel", good, "-noreboot"], "did you mean -no-reboot?"),
+    (["-kernel=" + good], "did you mean -kernel?"),
+    (["-kernel", good, "-zzzzzzzz"], "-zzzzzzzz: unknown option; -help lists all"),
+    (["-"], "-help"),
+    ([""], "names no image"),
     (["-kernal", good], "-kernel"),
-    (["-kernel", good, "-cpu", "z80"], "z80"),
-    (["-kernel", good, "-cpu", "max,+nosuch"], "nosuch"),
+    (["-kernel", good, "-cpu", "z80"], "max, qemu64, pentium3 or 486"),
+    (["-kernel", good, "-cpu", "max,+nosuch"], "'nosuch'; -cpu help"),
+    (["-kernel", good, "-cpu", "max,"], "unknown feature"),
+    (["-kernel", good, "-cpu", "max,aes=maybe"], "aes=on or aes=off"),
     (["-kernel", good, "-accel", "kvm"], "not built yet"),
     (["-kernel", good, "-accel", "warp"], "interp"),
+    (["-kernel", good, "-accel", "bt,colour=red"], "colour=red"),
+    (["-kernel", good, "-accel", "bt,tb-size=0"], "1 to 1024"),
+    (["-kernel", good, "-accel", "bt,without=bmi3"], "bmi2, pext, fsgsbase"),
     (["-kernel", good, "-d", "everything"], "-d help"),
+    (["-kernel", good, "-D", "/tmp"], "directory"),
     (["-kernel", good, "-d", "int", "-D", "/nonexistent/log"], "/nonexistent/log"),
     (["-kernel", good, "-smp", "4"], "-smp 1"),
     (["-kernel", good, "-machine", "q35"], "pc"),

@@ -42,8 +42,11 @@ def kernel(code):
 
 
 def die_with_parent():
-    """In a child before it becomes another program: the kernel ends it when its parent ends, whatever ended that."""
+    """In a child before it becomes another program: the kernel ends it when its parent ends, whatever ended that. Signals
+    that the test was started to ignore (nohup) do end it."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(*arguments, **keywords):
