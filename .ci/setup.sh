@@ -54,8 +54,8 @@ build() {
 }
 
 # What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables,
-# libpng writes screen dumps, SDL opens the window, whose font is that of SeaBIOS's VGA BIOS.
-BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev libsdl2-dev seabios"
+# libpng writes screen dumps, zlib inflates kernels, SDL opens the window, whose font is that of SeaBIOS's VGA BIOS.
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev zlib1g-dev libsdl2-dev seabios"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
 # What making the demo CD needs: ISOLINUX boots it, xorriso writes it.
@@ -63,8 +63,8 @@ CD_PACKAGES="isolinux syslinux-common xorriso"
 # What making the Debian disks (tests/guest/make-disk.sh) needs: a Debian of its own, GRUB for a BIOS and for UEFI, file
 # systems, partitions.
 DISK_PACKAGES="mmdebstrap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
-# Boot loaders, firmware and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
-BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ u-boot-qemu mtools xorriso"
+# Boot loaders, firmware, Xen and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
+BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ u-boot-qemu xen-hypervisor-4.17-amd64 mtools xorriso"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen and
 # somebody who types and looks for the window.
 TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb xdotool imagemagick $BOOT_PACKAGES $DISK_PACKAGES"

@@ -183,12 +183,28 @@ static const uint64_t gdt[LOAD_GDT_SIZE / 8] = {
     [LOAD_GDT_TSS / 8] = 0x00008b0000000067,
 };
 
+static int read_kernel(const struct load_request *request, struct blob *kernel, struct error *err)
+{
+    uint64_t max = load_ram_size(request->map);
+    int r = blob_read(kernel, "-kernel", request->kernel, max, err);
+    if (r)
+        return r;
+    r = blob_inflate(kernel, max);
+    if (!r)
+        return 0;
+    blob_free(kernel);
+    if (r == -EILSEQ)
+        return error_set(err, r, "-kernel %s: a damaged or truncated gzip file; get it again", request->kernel);
+    return error_set(err, r, "-kernel %s: larger than the guest's memory when inflated; give it more with -m",
+                     request->kernel);
+}
+
 int load_kernel(const struct load_request *request, struct load_entry *entry, struct error *err)
 {
     static int (*const formats[])(const struct load_request *, const struct blob *, struct load_entry *,
                                   struct error *) = {load_linux, load_multiboot, load_pvh};
     struct blob kernel;
-    int r = blob_read(&kernel, "-kernel", request->kernel, load_ram_size(request->map), err);
+    int r = read_kernel(request, &kernel, err);
     if (r)
         return r;
     *entry = (struct load_entry){.esp = LOAD_INFO};

@@ -80,6 +80,10 @@ struct blob {
 int blob_read(struct blob *blob, const char *option, const char *path, uint64_t max, struct error *err);
 void blob_free(struct blob *blob);
 
+/* Replaces a gzip file's bytes by what it holds, at most `max` bytes; another file stays. Returns 0, -EFBIG, -ENOMEM,
+ * or -EILSEQ when it is damaged. (inflate.c) */
+int blob_inflate(struct blob *blob, uint64_t max);
+
 /* Little-endian fields of a file image. The caller has checked the bounds. */
 static inline uint16_t blob_u16(const struct blob *blob, uint64_t offset)
 {

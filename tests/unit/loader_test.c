@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { RAM = 64 << 20, ACPI_AT = RAM - 0x10000 };
 
@@ -279,6 +280,35 @@ Test(loader, multiboot_by_address_fields)
     cr_assert(load(0x400) < 0);
     put(0x4c, 0x2fffff, 4);
     cr_assert(load(0x400) < 0);
+}
+
+static int load_gzip(const uint8_t *data, unsigned size, unsigned repeat, unsigned cut)
+{
+    gzFile file = gzopen(kernel_path, "wb9");
+    cr_assert_not_null(file);
+    for (unsigned i = 0; i < repeat; i++)
+        cr_assert_eq(gzwrite(file, data, size), (int)size);
+    cr_assert_eq(gzclose(file), Z_OK);
+    if (cut)
+        cr_assert_eq(truncate(kernel_path, cut), 0);
+    err.text[0] = 0;
+    return load_kernel(&request, &entry, &err);
+}
+
+Test(loader, gzip_is_inflated)
+{
+    static uint8_t zeros[1 << 20];
+    make_elf32();
+    make_multiboot(ELF_CODE + 0x20, 3);
+    cr_assert_eq(load_gzip(image, ELF_SIZE, 1, 0), 0, "%s", err.text);
+    cr_assert_eq(entry.eip, ELF_AT + 0x10);
+    cr_assert(load_gzip(image, ELF_SIZE, 1, 60) < 0);
+    cr_assert(strstr(err.text, "gzip"), "%s", err.text);
+    cr_assert(load_gzip(image, ELF_SIZE, 1, 5) < 0);
+    cr_assert(load_gzip(zeros, sizeof(zeros), 65, 0) < 0); /* more than RAM, from a small file */
+    cr_assert(strstr(err.text, "-m"), "%s", err.text);
+    cr_assert(load_gzip(zeros, sizeof(zeros), 3, 0) < 0);
+    cr_assert(strstr(err.text, "not a kernel"), "%s", err.text);
 }
 
 Test(loader, multiboot_unknown_requirements)
