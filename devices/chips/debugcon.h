@@ -1,6 +1,6 @@
 /*
- * The debug console port of Bochs and QEMU (E9h): every byte written is a character; a read gives E9h, which is how a
- * guest finds it.
+ * The debug console port of Bochs and QEMU (E9h; firmware's is 402h): every byte written is a character; a read gives
+ * E9h, which is how a guest finds it.
  *
  * @locks all calls are made with the machine lock held.
  */
@@ -12,7 +12,7 @@
 #include "devices/core/device.h"
 
 enum {
-    DEBUGCON_BASE = 0xe9,
+    DEBUGCON_BASE = 0xe9,    /* where it is without a wish */
     DEBUGCON_PRESENT = 0xe9, /* what a read gives */
 };
 

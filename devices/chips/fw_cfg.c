@@ -99,6 +99,11 @@ int fw_cfg_add_number(struct fw_cfg *fw, uint16_t key, uint64_t value, unsigned 
     return add(fw, key, "", bytes, size < 8 ? size : 8);
 }
 
+int fw_cfg_add_item(struct fw_cfg *fw, uint16_t key, const void *data, uint32_t size)
+{
+    return add(fw, key, "", data, size);
+}
+
 int fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, uint32_t size)
 {
     uint16_t key = fw_cfg_file_key(fw, name);

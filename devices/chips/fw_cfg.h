@@ -63,6 +63,9 @@ int fw_cfg_init(struct fw_cfg *fw, const struct fw_cfg_config *config);
 /* An item of up to 8 bytes, little-endian; copied. Replaces the item of that number. Returns 0, or -ENOSPC, -ENOMEM. */
 int fw_cfg_add_number(struct fw_cfg *fw, uint16_t key, uint64_t value, unsigned size);
 
+/* The same of any size. */
+int fw_cfg_add_item(struct fw_cfg *fw, uint16_t key, const void *data, uint32_t size);
+
 /* A file; the bytes are copied. A file of this name is replaced. Returns 0, or -ENOSPC, -ENOMEM, -ENAMETOOLONG. */
 int fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *data, uint32_t size);
 

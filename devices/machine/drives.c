@@ -6,6 +6,8 @@
  */
 #include "devices/machine/drives.h"
 
+#include "devices/machine/pairs.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,7 @@ static struct drive_option *new_drive(struct drive_options *drives, const char *
         return NULL;
     }
     struct drive_option *drive = &drives->drive[drives->count];
-    *drive = (struct drive_option){.index = -1, .option = option};
+    *drive = (struct drive_option){.index = -1, .boot_index = -1, .option = option};
     return drive;
 }
 
@@ -53,31 +55,6 @@ int drives_add_image(struct drive_options *drives, const char *option, enum driv
 
 /* --- -drive ------------------------------------------------------------------------------------------------------- */
 
-/* The next KEY=VALUE of *text; a comma in the value is written twice. False at the end. */
-static bool next_pair(const char **text, char *key, size_t key_size, char *value, size_t value_size)
-{
-    size_t k = 0, v = 0;
-    const char *at = *text;
-
-    if (!*at)
-        return false;
-    while (*at && *at != '=' && *at != ',') {
-        if (k + 1 < key_size)
-            key[k++] = *at;
-        at++;
-    }
-    key[k] = 0;
-    if (*at == '=')
-        for (at++; *at && (*at != ',' || at[1] == ','); at++) {
-            at += *at == ',';
-            if (v + 1 < value_size)
-                value[v++] = *at;
-        }
-    value[v] = 0;
-    *text = at + (*at == ',');
-    return true;
-}
-
 static int parse_switch(const char *key, const char *value, bool *to, struct error *err)
 {
     *to = !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes");
@@ -88,12 +65,15 @@ static int parse_switch(const char *key, const char *value, bool *to, struct err
 
 static int set_interface(struct drive_option *drive, const char *value, struct error *err)
 {
+    drive->loose = !strcmp(value, "none");
+    if (drive->loose)
+        return 0;
     for (unsigned i = 0; i < DRIVE_INTERFACES; i++)
         if (!strcmp(value, interface_name[i])) {
             drive->interface = i;
             return 0;
         }
-    return INVALID("-drive if=%s: no such interface; there are ide, floppy and pflash", value);
+    return INVALID("-drive if=%s: no such interface; there are ide, floppy, pflash and none", value);
 }
 
 static int set_cache(struct drive_option *drive, const char *value, struct error *err)
@@ -109,11 +89,11 @@ static int set_cache(struct drive_option *drive, const char *value, struct error
     return 0;
 }
 
-static int set_number(const char *key, const char *value, int *number, struct error *err)
+static int set_number(const char *key, const char *value, long max, int *number, struct error *err)
 {
     char *end;
     long n = strtol(value, &end, 10);
-    if (*end || end == value || n < 0 || n > 15)
+    if (*end || end == value || n < 0 || n > max)
         return INVALID("-drive %s=%s: not a drive's number", key, value);
     *number = (int)n;
     return 0;
@@ -140,21 +120,29 @@ static int set_pair(struct drive_option *drive, struct addressing *at, const cha
         return drive->cdrom || !strcmp(value, "disk") ? 0 : INVALID("-drive media=%s: write disk or cdrom", value);
     }
     if (!strcmp(key, "index"))
-        return set_number(key, value, &drive->index, err);
+        return set_number(key, value, 15, &drive->index, err);
     if (!strcmp(key, "bus"))
-        return set_number(key, value, &at->bus, err);
+        return set_number(key, value, 15, &at->bus, err);
     if (!strcmp(key, "unit"))
-        return set_number(key, value, &at->unit, err);
+        return set_number(key, value, 15, &at->unit, err);
     if (!strcmp(key, "readonly") || !strcmp(key, "read-only"))
         return parse_switch(key, value, &drive->readonly, err);
     if (!strcmp(key, "snapshot"))
         return parse_switch(key, value, &drive->snapshot, err);
     if (!strcmp(key, "cache"))
         return set_cache(drive, value, err);
-    if (!strcmp(key, "id") || !strcmp(key, "aio") || !strcmp(key, "discard") || !strcmp(key, "detect-zeroes"))
+    if (!strcmp(key, "bootindex"))
+        return set_number(key, value, INT32_MAX, &drive->boot_index, err);
+    if (!strcmp(key, "id")) {
+        if (strlen(value) >= sizeof(drive->id))
+            return INVALID("-drive id=%s: too long; at most %d characters", value, DRIVE_ID_MAX - 1);
+        strcpy(drive->id, value);
+        return 0;
+    }
+    if (!strcmp(key, "aio") || !strcmp(key, "discard") || !strcmp(key, "detect-zeroes"))
         return 0; /* nothing here depends on them */
     return INVALID("-drive: unknown property '%s'; there are file, if, media, index, bus, unit, format, readonly, "
-                   "snapshot and cache",
+                   "snapshot, cache, bootindex and id",
                    key);
 }
 
@@ -165,7 +153,7 @@ int drives_add(struct drive_options *drives, const char *text, struct error *err
     struct drive_option *drive = new_drive(drives, "-drive", err);
     int r = drive ? 0 : -EINVAL;
 
-    while (!r && next_pair(&text, key, sizeof(key), value, sizeof(value)))
+    while (!r && pairs_next(&text, key, sizeof(key), value, sizeof(value)))
         r = set_pair(drive, &at, key, value, err);
     if (r)
         return r;
@@ -189,8 +177,69 @@ const struct drive_option *drives_find(const struct drive_options *drives, enum 
     return NULL;
 }
 
+/* The drive that a device names; for a CD-ROM drive without one, a new one. */
+static struct drive_option *drive_of(struct drive_options *drives, const struct drive_device *device, struct error *err)
+{
+    const char *name = device->cdrom ? "ide-cd" : "ide-hd";
+
+    for (unsigned i = 0; i < drives->count && device->drive[0]; i++)
+        if (drives->drive[i].loose && !strcmp(drives->drive[i].id, device->drive))
+            return &drives->drive[i];
+    if (device->drive[0]) {
+        INVALID("-device %s: no free drive '%s'; add -drive if=none,id=%s,file=IMAGE", name, device->drive,
+                device->drive);
+        return NULL;
+    }
+    if (!device->cdrom) {
+        INVALID("-device ide-hd: no drive; add drive=ID and -drive if=none,id=ID,file=IMAGE");
+        return NULL;
+    }
+    struct drive_option *drive = new_drive(drives, "-device ide-cd", err);
+    drives->count += !!drive;
+    return drive;
+}
+
+static int plug(struct drive_options *drives, const struct drive_device *device, struct error *err)
+{
+    struct drive_option *drive = drive_of(drives, device, err);
+
+    if (!drive)
+        return -EINVAL;
+    drive->loose = false;
+    drive->interface = DRIVE_IDE;
+    drive->cdrom = device->cdrom;
+    drive->index = device->bus < 0 && device->unit < 0
+                       ? -1
+                       : (device->bus > 0 ? 2 * device->bus : 0) + (device->unit > 0 ? device->unit : 0);
+    if (device->boot_index >= 0)
+        drive->boot_index = device->boot_index;
+    return 0;
+}
+
+static int check_drive(const struct drive_options *drives, const struct drive_option *drive, struct error *err)
+{
+    if (drive->loose)
+        return INVALID("-drive %s: if=none, and no device takes it; add -device ide-hd,drive=%s", drive->path,
+                       drive->id[0] ? drive->id : "ID, and id=ID here");
+    for (unsigned i = 0; i < drives->count && drive->boot_index >= 0; i++) {
+        const struct drive_option *other = &drives->drive[i];
+        if (other != drive && other->boot_index == drive->boot_index)
+            return INVALID("%s %s: bootindex=%d is taken by %s %s; choose another", drive->option, drive->path,
+                           drive->boot_index, other->option, other->path);
+    }
+    return 0;
+}
+
 int drives_place(struct drive_options *drives, struct error *err)
 {
+    int r = 0;
+    for (unsigned i = 0; i < drives->devices && !r; i++)
+        r = plug(drives, &drives->device[i], err);
+    drives->devices = 0;
+    for (unsigned i = 0; i < drives->count && !r; i++)
+        r = check_drive(drives, &drives->drive[i], err);
+    if (r)
+        return r;
     for (unsigned i = 0; i < drives->count; i++) {
         struct drive_option *drive = &drives->drive[i];
         int places = interface_places[drive->interface];
@@ -237,6 +286,7 @@ int drives_open(const struct drive_options *drives, struct block_queue *queue, s
         struct block **block = &set->drive[drive->interface][drive->index].block;
         set->drive[drive->interface][drive->index].present = true;
         set->drive[drive->interface][drive->index].cdrom = drive->cdrom;
+        set->drive[drive->interface][drive->index].boot_index = drive->boot_index;
         if (drive->path[0])
             r = open_image(drive, drives->snapshot, queue, block, err);
     }

@@ -12,20 +12,34 @@ enum { DRIVES_MAX = 8, DRIVES_IDE = 4, DRIVES_FLOPPY = 2, DRIVES_FLASH = 2, DRIV
 
 enum drive_interface { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_FLASH, DRIVE_INTERFACES };
 
+enum { DRIVE_ID_MAX = 32 };
+
 /* One drive as asked for. */
 struct drive_option {
     enum drive_interface interface;
     int index; /* on its interface; -1: the next free one */
     bool cdrom, readonly, raw;
     bool snapshot;
+    bool loose;     /* if=none: a -device takes it */
+    int boot_index; /* when to boot from it, 0 first; -1: after those that say when */
     enum block_cache cache;
+    char id[DRIVE_ID_MAX];
     char path[DRIVE_PATH_MAX]; /* empty: a drive without a medium (CD-ROM, floppy) */
     const char *option;        /* for messages: "-hda" */
+};
+
+/* -device ide-hd or ide-cd. */
+struct drive_device {
+    char drive[DRIVE_ID_MAX]; /* empty: none, which only a CD-ROM drive may be */
+    bool cdrom;
+    int bus, unit, boot_index; /* -1: not given */
 };
 
 struct drive_options {
     struct drive_option drive[DRIVES_MAX];
     unsigned count;
+    struct drive_device device[DRIVES_MAX];
+    unsigned devices;
     bool snapshot; /* all of them */
 };
 
@@ -36,7 +50,8 @@ int drives_add_image(struct drive_options *drives, const char *option, enum driv
 /* -drive KEY=VALUE,... */
 int drives_add(struct drive_options *drives, const char *value, struct error *err);
 
-/* Gives every drive its index. Returns 0, or -EINVAL with a message when two want the same place. */
+/* Brings devices and their drives together and gives every drive its index. Returns 0, or -EINVAL with a message, such
+ * as when two want the same place. */
 int drives_place(struct drive_options *drives, struct error *err);
 
 /* The drive in a place, or null. */
@@ -46,6 +61,7 @@ const struct drive_option *drives_find(const struct drive_options *drives, enum 
 struct drive_set {
     struct {
         bool present, cdrom;
+        int boot_index;      /* of struct drive_option */
         struct block *block; /* null: no medium */
     } drive[DRIVE_INTERFACES][DRIVES_IDE];
 };

@@ -267,6 +267,7 @@ static int create_streams(struct machine *m, struct pc_config *config, struct er
     if (o->debugcon) {
         r = create_stream(m, &m->debugcon, "-debugcon", o->debugcon, err);
         config->debugcon_present = strcmp(o->debugcon, "none");
+        config->debugcon_base = o->debugcon_base;
         config->debugcon = m->debugcon ? &m->debugcon->chardev : NULL;
     }
     for (unsigned i = 0; i < MACHINE_SERIALS && !r; i++) {
@@ -288,6 +289,8 @@ static int create_streams(struct machine *m, struct pc_config *config, struct er
 static int create_parts(struct machine *m, struct error *err)
 {
     const struct machine_options *o = &m->options;
+
+    uint32_t cpuid[4];
 
     int r = event_loop_init(&m->loop, err);
     if (r)
@@ -324,10 +327,12 @@ static int create_parts(struct machine *m, struct error *err)
         .debug_exit_base = o->debug_exit_base,
         .debug_exit_size = o->debug_exit_size,
         .rtc_epoch = rtc_epoch(o),
+        .smbios = &o->smbios,
         .boot = {.rom = m->firmware.data,
                  .rom_size = (uint32_t)m->firmware.size,
                  .no_graphics = o->nographic,
                  .menu = o->boot_menu,
+                 .strict = o->boot_strict,
                  .menu_wait = o->boot_menu_wait},
         .vga = !o->no_vga,
         .vga_mmio = o->vga_mmio,
@@ -363,6 +368,9 @@ static int create_parts(struct machine *m, struct error *err)
     config.x2apic = cpu_has(&m->vcpu->features, X2APIC);
     config.tsc_deadline = cpu_has(&m->vcpu->features, TSC_DEADLINE);
     config.tsc_hz = m->vcpu->tsc_hz;
+    cpuid_leaf(m->vcpu, 1, 0, cpuid);
+    config.cpuid[0] = cpuid[0];
+    config.cpuid[1] = cpuid[3];
     m->pc_created = true;
     r = pc_create(&m->pc, &config, err);
     if (r)

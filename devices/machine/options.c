@@ -5,7 +5,9 @@
  */
 #include "devices/machine/options.h"
 #include "cpu-model/exec/engine.h"
+#include "devices/chips/debugcon.h"
 #include "devices/machine/firmware.h"
+#include "devices/machine/options_int.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -38,19 +40,6 @@ static int parse_size(const char *text, uint64_t unit, uint64_t *size)
     if (*end && strcasecmp(end, "b") && strcasecmp(end, "iB"))
         return -EINVAL;
     return __builtin_mul_overflow((uint64_t)number, unit, size) ? -EINVAL : 0;
-}
-
-static int parse_port(const char *text, uint16_t *value)
-{
-    char *end;
-
-    if (!isdigit((unsigned char)text[0]))
-        return -EINVAL;
-    unsigned long number = strtoul(text, &end, 0);
-    if (*end || number > 0xffff)
-        return -EINVAL;
-    *value = (uint16_t)number;
-    return 0;
 }
 
 /* The value of KEY in "KEY=value[,...]" at *text, copied; *text moves on behind the comma. Null: another key. */
@@ -204,31 +193,6 @@ static int set_serial(struct machine_options *o, const char *value, struct error
     return 0;
 }
 
-static int set_device(struct machine_options *o, const char *value, struct error *err)
-{
-    size_t length = strcspn(value, ",");
-    char number[32];
-
-    if (length != strlen("isa-debug-exit") || strncmp(value, "isa-debug-exit", length))
-        return INVALID("-device %s: no such device; there is isa-debug-exit,iobase=0xf4,iosize=0x04", value);
-    o->debug_exit = true;
-    const char *rest = value + length + (value[length] == ',');
-    while (*rest) {
-        uint16_t *port = &o->debug_exit_base;
-        if (!take_pair(&rest, "iobase", number, sizeof(number))) {
-            port = &o->debug_exit_size;
-            if (!take_pair(&rest, "iosize", number, sizeof(number)))
-                return INVALID("-device %s: unknown property '%s'; there are iobase=PORT and iosize=BYTES", value,
-                               rest);
-        }
-        if (parse_port(number, port))
-            return INVALID("-device %s: '%s' is not a number from 0 to 0xffff", value, number);
-    }
-    if (!o->debug_exit_size || o->debug_exit_base + o->debug_exit_size > 0x10000)
-        return INVALID("-device %s: iosize must be at least 1 and the ports end at 0xffff", value);
-    return 0;
-}
-
 static int set_smp(struct machine_options *o, const char *value, struct error *err)
 {
     const char *number = strncmp(value, "cpus=", 5) ? value : value + 5;
@@ -364,6 +328,10 @@ static int set_boot(struct machine_options *o, const char *value, struct error *
             o->boot_menu = !strcmp(text, "on");
             if (!o->boot_menu && strcmp(text, "off"))
                 r = INVALID("-boot %s: menu is on or off", value);
+        } else if (take_pair(&rest, "strict", text, sizeof(text))) {
+            o->boot_strict = !strcmp(text, "on");
+            if (!o->boot_strict && strcmp(text, "off"))
+                r = INVALID("-boot %s: strict is on or off", value);
         } else if (take_pair(&rest, "splash-time", text, sizeof(text))) {
             char *end;
             long wait = strtol(text, &end, 10);
@@ -371,7 +339,8 @@ static int set_boot(struct machine_options *o, const char *value, struct error *
                 return INVALID("-boot %s: splash-time takes 0 to 65535 milliseconds", value);
             o->boot_menu_wait = (int32_t)wait;
         } else {
-            r = INVALID("-boot %s: unknown property '%s'; there are order=, once=, menu=on|off and splash-time=MS",
+            r = INVALID("-boot %s: unknown property '%s'; there are order=, once=, menu=on|off, strict=on|off "
+                        "and splash-time=MS",
                         value, rest);
         }
     }
@@ -386,12 +355,14 @@ static int set_vga(struct machine_options *o, const char *value, struct error *e
     return 0;
 }
 
-static int set_global(struct machine_options *o, const char *value, struct error *err)
+static int set_smbios(struct machine_options *o, const char *value, struct error *err)
 {
-    o->vga_mmio = !strcmp(value, "VGA.mmio=on");
-    if (!o->vga_mmio && strcmp(value, "VGA.mmio=off"))
-        return INVALID("-global %s: no such property; there is VGA.mmio=on|off", value);
-    return 0;
+    return smbios_option(&o->smbios, value, err);
+}
+
+static int set_uuid(struct machine_options *o, const char *value, struct error *err)
+{
+    return smbios_uuid(&o->smbios, "-uuid", value, err);
 }
 
 struct option {
@@ -413,12 +384,13 @@ static const struct option table[] = {
     {"fda", "FILE", set_fda, "floppy image in the first drive; -fdb in the second"},
     {"fdb", "FILE", set_fdb, NULL},
     {"drive", "WHAT", set_drive,
-     "file=FILE,if=ide|floppy|pflash,media=disk|cdrom,index=N,readonly=on,snapshot=on,cache=MODE"},
+     "file=FILE,if=ide|floppy|pflash|none,media=disk|cdrom,index=N,readonly=on,snapshot=on,cache=MODE,bootindex=N,id="
+     "ID"},
     {"snapshot", NULL, set_snapshot, "images stay as they are: writes go to temporary files"},
     {"bios", "FILE", set_bios, "firmware image (default: SeaBIOS, " FIRMWARE_DEFAULT ")"},
     {"L", "DIR", set_firmware_dir, "look for firmware here first"},
     {"boot", "ORDER", set_boot,
-     "drives to boot from: order=cdn,once=d,menu=on,splash-time=MS (a floppy, c disk, d CD-ROM)"},
+     "drives to boot from: order=cdn,once=d,menu=on,strict=on,splash-time=MS (a floppy, c disk, d CD-ROM)"},
     {"nographic", NULL, set_nographic, "no window; the first serial port and the control keys on this terminal"},
     {"serial", "WHERE", set_serial,
      "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
@@ -430,10 +402,17 @@ static const struct option table[] = {
     {"M", "NAME", set_machine, NULL},
     {"smp", "N", set_smp, "number of processors: 1"},
     {"rtc", "base=B", set_rtc, "the guest's clock at start: utc, localtime, or a date such as 2026-01-31T12:00:00"},
-    {"device", "DEVICE", set_device, "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04"},
+    {"device", "DEVICE", options_set_device,
+     "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04; isa-debugcon,iobase=0x402,chardev=ID; "
+     "ide-hd|ide-cd,drive=ID,bootindex=N"},
+    {"chardev", "WHAT", options_set_chardev,
+     "a place for consoles that name it as chardev:ID: stdio|null|pty|file,path=|socket,path=,id=ID"},
+    {"smbios", "WHAT", set_smbios, "what the machine says it is: type=1,manufacturer=TEXT,serial=TEXT,uuid=UUID"},
+    {"uuid", "UUID", set_uuid, "the machine's UUID"},
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
     {"vga", "CARD", set_vga, "display adapter: std (VGA with VBE) or none"},
-    {"global", "VGA.mmio=on", set_global, "the display adapter has its registers in memory as well (BAR 2)"},
+    {"global", "WHAT", options_set_global,
+     "VGA.mmio=on: the display adapter has its registers in memory too; isa-debugcon.iobase=PORT: of -debugcon"},
     {"display", "WHERE", set_display, "sdl: a window (default where there is a display); none: no window"},
     {"full-screen", NULL, set_full_screen, "the window takes the whole screen"},
     {"monitor", "WHERE", set_monitor,
@@ -516,7 +495,7 @@ static int check(struct machine_options *o, struct error *err)
 {
     if (!o->kernel && (o->initrd || o->append))
         return INVALID("%s goes with a kernel; give one with -kernel FILE", o->initrd ? "-initrd" : "-append");
-    return drives_place(&o->drives, err);
+    return options_connect(o, err);
 }
 
 int options_parse(int argc, char *const argv[], struct machine_options *options, struct error *err)
@@ -529,6 +508,7 @@ int options_parse(int argc, char *const argv[], struct machine_options *options,
         .accel = "bt",
         .debug_exit_base = 0x501, /* QEMU's defaults */
         .debug_exit_size = 2,
+        .debugcon_base = DEBUGCON_BASE,
     };
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];

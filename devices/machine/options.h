@@ -1,7 +1,7 @@
 /*
  * The command line, in the spelling that QEMU's users know. One table drives parsing and -help.
  *
- * Thread: start-up only. Strings point into argv.
+ * Thread: start-up only. Strings point into argv, or into the options they were parsed to.
  */
 #ifndef RING3_MACHINE_OPTIONS_H
 #define RING3_MACHINE_OPTIONS_H
@@ -10,10 +10,16 @@
 #include "cpu-model/base/types.h"
 
 #include "devices/machine/drives.h"
+#include "devices/machine/smbios.h"
 
 #include <stdio.h>
 
-enum { MACHINE_SERIALS = 2, MACHINE_MONITORS = 4 };
+enum { MACHINE_SERIALS = 2, MACHINE_MONITORS = 4, MACHINE_CHARDEVS = 8, CHARDEV_ID_MAX = 32, CHARDEV_WHERE_MAX = 256 };
+
+/* -chardev: a name, and the place in -serial's words. */
+struct chardev_option {
+    char id[CHARDEV_ID_MAX], where[CHARDEV_WHERE_MAX];
+};
 
 /* What the command line asks for. */
 enum options_action {
@@ -36,7 +42,7 @@ struct machine_options {
     const char *kernel, *initrd, *append; /* null: not given */
     const char *bios, *firmware_dir;      /* null: the default */
     char boot_order[4], boot_once[4];     /* drive letters; once empty: none */
-    bool boot_menu;
+    bool boot_menu, boot_strict;
     int32_t boot_menu_wait; /* ms; negative: not given */
     struct drive_options drives;
     const char *cpu;
@@ -46,7 +52,11 @@ struct machine_options {
     uint64_t cache_bytes;
     const char *serial[MACHINE_SERIALS]; /* null: the default */
     unsigned serials;
+    struct chardev_option chardev[MACHINE_CHARDEVS];
+    unsigned chardevs;
     const char *debugcon;
+    char debugcon_chardev[CHARDEV_ID_MAX + 8]; /* "chardev:ID" of -device isa-debugcon */
+    uint16_t debugcon_base;
     struct {
         const char *where;
         bool qmp;
@@ -64,6 +74,7 @@ struct machine_options {
     uint16_t debug_exit_base, debug_exit_size;
     enum rtc_base rtc_base;
     int64_t rtc_epoch; /* RTC_DATE: seconds since 1970 of what the guest's clock shows */
+    struct smbios_options smbios;
     const char *log_items, *log_file;
     const char *name;
 };

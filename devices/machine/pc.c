@@ -498,7 +498,7 @@ static int map_chips(struct pc *pc, struct error *err)
         {FW_CFG_PORT + 4, 8, &fw_cfg_dma_ops, &pc->fw_cfg, "fw_cfg DMA"},
         {c->serial_present[0] ? SERIAL1_PORT : 0, 8, &ns16550_ops, &pc->serial[0], "serial port 1"},
         {c->serial_present[1] ? SERIAL2_PORT : 0, 8, &ns16550_ops, &pc->serial[1], "serial port 2"},
-        {c->debugcon_present ? DEBUGCON_BASE : 0, 1, &debugcon_ops, &pc->debugcon, "debug console"},
+        {c->debugcon_present ? c->debugcon_base : 0, 1, &debugcon_ops, &pc->debugcon, "debug console"},
     };
     const struct bus_region memory[] = {
         {LAPIC_DEFAULT_BASE, LAPIC_WINDOW_SIZE, &lapic_ops, &pc->lapic, "local APIC"},

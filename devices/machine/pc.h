@@ -33,6 +33,7 @@
 #include "devices/chips/vmmouse.h"
 #include "devices/machine/drives.h"
 #include "devices/machine/loader.h"
+#include "devices/machine/smbios.h"
 
 enum { PC_SERIALS = 2, PC_ISA_IRQS = 16, PC_DEVICES_MAX = 32, PC_BOOT_ORDER = 3 };
 
@@ -45,6 +46,7 @@ struct pc_boot {
     uint32_t rom_size;  /* a multiple of 64 KiB */
     bool no_graphics;   /* it shall use the first serial port as its console */
     bool menu;          /* it shall offer the boot menu */
+    bool strict;        /* it shall try nothing but the drives with a boot index */
     int32_t menu_wait;  /* for how many milliseconds; negative: as long as it likes */
     char order[PC_BOOT_ORDER + 1]; /* letters of the devices to try: a floppy, c disk, d CD-ROM, n network */
 };
@@ -57,10 +59,13 @@ struct pc_config {
     bool serial_present[PC_SERIALS];
     struct chardev *serial[PC_SERIALS]; /* null: bytes vanish */
     bool debugcon_present;
+    uint16_t debugcon_base;
     struct chardev *debugcon;
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;
     int64_t rtc_epoch;
+    const struct smbios_options *smbios;
+    uint32_t cpuid[2]; /* EAX and EDX of leaf 1, for SMBIOS */
     struct pc_boot boot;
     struct drive_set drives;
     bool vga, vga_mmio;     /* mmio: its registers are in memory too */

@@ -13,6 +13,7 @@
 #include "devices/machine/acpi_tables.h"
 #include "softmmu/mmu.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* --- CMOS --------------------------------------------------------------------------------------------------------- */
@@ -128,6 +129,66 @@ static void add_acpi(struct pc *pc)
     fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_LOADER, script, (uint32_t)acpi_loader_build(&links, script));
 }
 
+static struct smbios_config smbios_config(const struct pc *pc)
+{
+    const struct pc_config *c = &pc->config;
+    uint64_t low = c->ram_bytes < PCI_HOLE ? c->ram_bytes : PCI_HOLE;
+    return (struct smbios_config){.options = c->smbios,
+                                  .low = low,
+                                  .high = c->ram_bytes - low,
+                                  .cpuid = {c->cpuid[0], c->cpuid[1]},
+                                  .mhz = (uint16_t)(c->tsc_hz / 1000000)};
+}
+
+static void add_smbios(struct pc *pc)
+{
+    uint8_t tables[SMBIOS_TABLES_MAX], anchor[SMBIOS_ANCHOR_SIZE];
+    struct smbios_config config = smbios_config(pc);
+
+    size_t size = smbios_build(&config, tables, anchor);
+    fw_cfg_add_file(&pc->fw_cfg, SMBIOS_FILE_TABLES, tables, (uint32_t)size);
+    fw_cfg_add_file(&pc->fw_cfg, SMBIOS_FILE_ANCHOR, anchor, sizeof(anchor));
+}
+
+/* The drive whose boot index is the lowest from `floor` on. False: there is none. */
+static bool next_boot_drive(const struct drive_set *drives, int64_t floor, unsigned *interface, unsigned *place)
+{
+    int64_t lowest = INT64_MAX;
+    for (unsigned i = 0; i < DRIVE_INTERFACES; i++)
+        for (unsigned p = 0; p < DRIVES_IDE; p++) {
+            int64_t index = drives->drive[i][p].boot_index;
+            if (!drives->drive[i][p].present || i == DRIVE_FLASH || index < floor || index >= lowest)
+                continue;
+            lowest = index;
+            *interface = i;
+            *place = p;
+        }
+    return lowest != INT64_MAX;
+}
+
+/* "bootorder": Open Firmware's paths of the drives with a boot index, one in a line, the first to try first. */
+static void add_boot_order(struct pc *pc)
+{
+    const struct drive_set *drives = &pc->config.drives;
+    unsigned interface = 0, place = 0;
+    char text[512];
+    size_t used = 0;
+
+    for (int64_t floor = 0; next_boot_drive(drives, floor, &interface, &place);
+         floor = (int64_t)drives->drive[interface][place].boot_index + 1)
+        used +=
+            (size_t)(interface == DRIVE_IDE
+                         ? snprintf(text + used, sizeof(text) - used, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u\n",
+                                    place / 2, place % 2)
+                         : snprintf(text + used, sizeof(text) - used, "/pci@i0cf8/isa@1/fdc@03f0/floppy@%u\n", place));
+    if (pc->config.boot.strict)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "HALT\n");
+    if (!used)
+        return;
+    text[used - 1] = 0; /* in place of the last newline */
+    fw_cfg_add_file(&pc->fw_cfg, "bootorder", text, (uint32_t)used);
+}
+
 void pc_prepare_firmware(struct pc *pc)
 {
     static const uint8_t sleep_states[6] = {128, 0, 0, 1, 2, 128}; /* S0 and S5 */
@@ -144,6 +205,9 @@ void pc_prepare_firmware(struct pc *pc)
     fw_cfg_add_number(fw, FW_CFG_IRQ0_OVERRIDE, 1, 1);
     add_e820(pc);
     add_acpi(pc);
+    add_smbios(pc);
+    add_boot_order(pc);
+    fw_cfg_add_item(fw, FW_CFG_UUID, pc->config.smbios->uuid, SMBIOS_UUID_SIZE);
     fw_cfg_add_file(fw, "etc/system-states", sleep_states, sizeof(sleep_states));
     if (boot->menu_wait >= 0) {
         put_little(wait, (uint64_t)boot->menu_wait, 2);
@@ -170,6 +234,18 @@ static void setup_acpi(struct pc *pc)
     size_t size = acpi_tables_build(&config, tables, sizeof(tables), rsdp, NULL);
     space_write_bytes(pc->config.space, gpa(pc->acpi_base), tables, size);
     space_write_bytes(pc->config.space, gpa(ACPI_RSDP_ADDRESS), rsdp, sizeof(rsdp));
+}
+
+static void setup_smbios(struct pc *pc)
+{
+    uint8_t tables[SMBIOS_TABLES_MAX], anchor[SMBIOS_ANCHOR_SIZE];
+    struct smbios_config config = smbios_config(pc);
+
+    config.bios = true;
+    config.base = SMBIOS_TABLES_ADDRESS;
+    size_t size = smbios_build(&config, tables, anchor);
+    space_write_bytes(pc->config.space, gpa(SMBIOS_TABLES_ADDRESS), tables, size);
+    space_write_bytes(pc->config.space, gpa(SMBIOS_ANCHOR_ADDRESS), anchor, sizeof(anchor));
 }
 
 /* 115200 baud, 8 data bits, no parity: test kernels and boot loaders write without setting the line. */
@@ -215,6 +291,7 @@ void pc_firmware_setup(struct pc *pc)
     setup_chipset(pc);
     bus_write(pc->config.io, 0x4d1, 0x0e, 1); /* IRQ 9 to 11: the SCI and PCI */
     setup_acpi(pc);
+    setup_smbios(pc);
     /* BIOS data area: base memory size and where the EBDA is; the EBDA's first word is its size. */
     space_write_bytes(pc->config.space, gpa(0x413), &base_kilobytes, 2);
     space_write_bytes(pc->config.space, gpa(0x40e), &ebda_segment, 2);

@@ -20,6 +20,8 @@ enum {
     EBDA = 0x9fc00,
     HIGH_MEMORY = 0x100000,
     ACPI_REGION = 0x10000,
+    SMBIOS_ANCHOR_ADDRESS = 0xf0040, /* without firmware; behind the RSDP */
+    SMBIOS_TABLES_ADDRESS = 0xf0100,
 };
 
 #define PCI_HOLE     0xc0000000ull

@@ -66,6 +66,56 @@ Test(drives, refusals)
     cr_assert_eq(drives.count, 0);
 }
 
+/* -device ide-hd,... as options_device.c writes it down. */
+static void add_device(const char *drive, bool cdrom, int bus, int unit, int boot_index)
+{
+    struct drive_device *device = &drives.device[drives.devices++];
+    *device = (struct drive_device){.cdrom = cdrom, .bus = bus, .unit = unit, .boot_index = boot_index};
+    strcpy(device->drive, drive);
+}
+
+Test(drives, devices_take_drives_by_name)
+{
+    cr_assert_eq(add("if=none,id=a,file=a.img"), 0);
+    cr_assert_eq(add("if=none,id=b,file=b.iso,media=cdrom"), 0);
+    add_device("b", true, 0, 1, 5);
+    add_device("a", false, 1, -1, -1);
+    add_device("", true, -1, -1, -1);
+    cr_assert_eq(drives_place(&drives, &err), 0, "%s", err.text);
+    cr_assert_eq(drives.drive[0].index, 2);
+    cr_assert_eq(drives.drive[0].boot_index, -1);
+    cr_assert_eq(drives.drive[1].index, 1);
+    cr_assert_eq(drives.drive[1].boot_index, 5);
+    cr_assert(drives.drive[1].cdrom);
+    cr_assert_eq(drives.drive[2].index, 0);
+    cr_assert(drives.drive[2].cdrom);
+}
+
+Test(drives, devices_and_drives_that_do_not_fit)
+{
+    cr_assert_eq(add("if=none,id=a,file=a.img"), 0);
+    cr_assert_eq(drives_place(&drives, &err), -EINVAL);
+    cr_assert_not_null(strstr(err.text, "-device ide-hd,drive=a"), "%s", err.text);
+    add_device("x", false, -1, -1, -1);
+    cr_assert_eq(drives_place(&drives, &err), -EINVAL);
+    cr_assert_not_null(strstr(err.text, "id=x"), "%s", err.text);
+    drives.devices = 0;
+    add_device("", false, -1, -1, -1);
+    cr_assert_eq(drives_place(&drives, &err), -EINVAL);
+    cr_assert_not_null(strstr(err.text, "drive=ID"), "%s", err.text);
+}
+
+Test(drives, boot_indices_differ)
+{
+    cr_assert_eq(add("file=a.img,bootindex=2"), 0);
+    cr_assert_eq(add("file=b.img,bootindex=1"), 0);
+    cr_assert_eq(drives_place(&drives, &err), 0);
+    cr_assert_eq(add("file=c.img,bootindex=2"), 0);
+    cr_assert_eq(drives_place(&drives, &err), -EINVAL);
+    cr_assert_not_null(strstr(err.text, "bootindex=2"), "%s", err.text);
+    cr_assert_eq(add("file=c.img,bootindex=-1"), -EINVAL);
+}
+
 Test(drives, as_many_as_there_are)
 {
     for (unsigned i = 0; i < DRIVES_MAX; i++)

@@ -145,6 +145,51 @@ Test(options, debug_exit)
     SAYS("isa-debug-exit");
 }
 
+Test(options, consoles_by_name)
+{
+    cr_assert_eq(BOOT("-serial", "chardev:a", "-chardev", "socket,id=a,path=/x,server=on,wait=off", "-device",
+                      "isa-debugcon,iobase=0x402,chardev=b", "-chardev", "file,path=/y,,z,id=b"),
+                 0, "%s", err.text);
+    cr_assert_str_eq(options.serial[0], "unix:/x,server=on,wait=off");
+    cr_assert_str_eq(options.debugcon, "file:/y,z");
+    cr_assert_eq(options.debugcon_base, 0x402);
+    cr_assert_eq(BOOT("-monitor", "chardev:m", "-chardev", "socket,host=::1,port=99,id=m"), 0, "%s", err.text);
+    cr_assert_str_eq(options.monitor[0].where, "tcp:::1:99");
+    cr_assert_eq(BOOT("-chardev", "stdio,mux=on,id=s", "-serial", "chardev:s"), 0);
+    cr_assert_str_eq(options.serial[0], "mon:stdio");
+    cr_assert_eq(BOOT("-debugcon", "stdio", "-global", "isa-debugcon.iobase=0x402"), 0);
+    cr_assert_eq(options.debugcon_base, 0x402);
+    cr_assert_str_eq(options.debugcon, "stdio");
+    cr_assert_eq(BOOT("-debugcon", "stdio"), 0);
+    cr_assert_eq(options.debugcon_base, 0xe9);
+    REFUSED("-serial", "chardev:nobody");
+    SAYS("id=nobody");
+    REFUSED("-chardev", "null");
+    SAYS("id=ID");
+    REFUSED("-chardev", "spicevmc,id=x");
+    SAYS("socket,path=PATH");
+    REFUSED("-chardev", "file,id=x");
+    REFUSED("-chardev", "null,id=x,colour=red");
+    REFUSED("-device", "isa-debugcon");
+    SAYS("chardev=ID");
+    REFUSED("-device", "isa-debugcon,colour=red");
+}
+
+Test(options, drives_by_name)
+{
+    cr_assert_eq(PARSE("-device", "ide-cd,drive=c,bus=ide.0,unit=1,bootindex=0", "-drive", "if=none,id=c,file=c.iso"),
+                 0, "%s", err.text);
+    cr_assert_eq(options.drives.drive[0].index, 1);
+    cr_assert(options.drives.drive[0].cdrom);
+    cr_assert_eq(options.drives.drive[0].boot_index, 0);
+    cr_assert_eq(PARSE("-device", "ide-hd,drive=c,unit=2"), -EINVAL);
+    SAYS("unit=2");
+    cr_assert_eq(PARSE("-device", "ide-hd,drive=c,colour=red"), -EINVAL);
+    SAYS("bootindex=N");
+    cr_assert_eq(PARSE("-device", "ide-hd,drive=c"), -EINVAL);
+    SAYS("id=c");
+}
+
 Test(options, rtc)
 {
     cr_assert_eq(BOOT("-rtc", "base=2026-01-31T12:00:00"), 0, "%s", err.text);
@@ -188,6 +233,10 @@ Test(options, what_is_not_there_says_so)
     cr_assert(options.vga_mmio);
     REFUSED("-global", "VGA.edid=off");
     SAYS("VGA.mmio");
+    REFUSED("-uuid", "1234");
+    SAYS("550e8400");
+    cr_assert_eq(BOOT("-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-smbios", "type=1,serial=7"), 0);
+    cr_assert_str_eq(options.smbios.text[SMBIOS_SYSTEM_SERIAL], "7");
     cr_assert_eq(BOOT("-smp", "1", "-monitor", "none", "-display", "none"), 0);
 }
 

@@ -1,0 +1,250 @@
+/*
+ * -device, -global and -chardev: what refers to each other by name, in whatever order it comes.
+ *
+ * Invariant: after options_connect() each console names a place that stream_create() knows, or one it will refuse.
+ * Thread: start-up only.
+ */
+#include "devices/machine/options_int.h"
+
+#include "devices/machine/pairs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INVALID(...) error_set(err, -EINVAL, __VA_ARGS__)
+
+static int parse_number(const char *text, unsigned long max, unsigned long *value)
+{
+    char *end;
+
+    if (!isdigit((unsigned char)text[0]))
+        return -EINVAL;
+    *value = strtoul(text, &end, 0);
+    return *end || *value > max ? -EINVAL : 0;
+}
+
+/* --- -device ------------------------------------------------------------------------------------------------------ */
+
+struct device_pair {
+    const char *device, *key, *value;
+};
+
+static int unknown_property(const struct device_pair *pair, const char *known, struct error *err)
+{
+    return INVALID("-device %s: unknown property '%s'; there are %s", pair->device, pair->key, known);
+}
+
+static int set_port(const struct device_pair *pair, uint16_t *port, struct error *err)
+{
+    unsigned long number;
+
+    if (parse_number(pair->value, 0xffff, &number))
+        return INVALID("-device %s: '%s' is not a number from 0 to 0xffff", pair->device, pair->value);
+    *port = (uint16_t)number;
+    return 0;
+}
+
+static int set_debug_exit(struct machine_options *o, const struct device_pair *pair, struct error *err)
+{
+    o->debug_exit = true;
+    if (!pair->key)
+        return !o->debug_exit_size || o->debug_exit_base + o->debug_exit_size > 0x10000
+                   ? INVALID("-device %s: iosize must be at least 1 and the ports end at 0xffff", pair->device)
+                   : 0;
+    if (!strcmp(pair->key, "iobase"))
+        return set_port(pair, &o->debug_exit_base, err);
+    if (!strcmp(pair->key, "iosize"))
+        return set_port(pair, &o->debug_exit_size, err);
+    return unknown_property(pair, "iobase=PORT and iosize=BYTES", err);
+}
+
+static int set_debugcon(struct machine_options *o, const struct device_pair *pair, struct error *err)
+{
+    if (!pair->key)
+        return o->debugcon ? 0 : INVALID("-device %s: no output; add chardev=ID and -chardev", pair->device);
+    if (!strcmp(pair->key, "iobase"))
+        return set_port(pair, &o->debugcon_base, err);
+    if (strcmp(pair->key, "chardev"))
+        return unknown_property(pair, "iobase=PORT and chardev=ID", err);
+    snprintf(o->debugcon_chardev, sizeof(o->debugcon_chardev), "chardev:%s", pair->value);
+    o->debugcon = o->debugcon_chardev;
+    return 0;
+}
+
+/* The drive itself says what it is by then. */
+static int set_ide(struct machine_options *o, const struct device_pair *pair, struct error *err)
+{
+    struct drive_device *device = &o->drives.device[o->drives.devices];
+    unsigned long number = 0;
+
+    if (!pair->key) {
+        device->cdrom = !strncmp(pair->device, "ide-cd", 6);
+        o->drives.devices++;
+        return 0;
+    }
+    if (!strcmp(pair->key, "drive")) {
+        snprintf(device->drive, sizeof(device->drive), "%s", pair->value);
+        return 0;
+    }
+    if (!strcmp(pair->key, "id") || !strcmp(pair->key, "serial") || !strcmp(pair->key, "model"))
+        return 0; /* nothing here depends on them */
+    const char *text = strcmp(pair->key, "bus") || strncmp(pair->value, "ide.", 4) ? pair->value : pair->value + 4;
+    int *to = !strcmp(pair->key, "bus")         ? &device->bus
+              : !strcmp(pair->key, "unit")      ? &device->unit
+              : !strcmp(pair->key, "bootindex") ? &device->boot_index
+                                                : NULL;
+    if (!to)
+        return unknown_property(pair, "drive=ID, bus=ide.N, unit=N and bootindex=N", err);
+    if (parse_number(text, to == &device->boot_index ? INT32_MAX : 1, &number))
+        return INVALID("-device %s: %s=%s is no such number", pair->device, pair->key, pair->value);
+    *to = (int)number;
+    return 0;
+}
+
+int options_set_device(struct machine_options *o, const char *value, struct error *err)
+{
+    static const struct {
+        const char *name;
+        /* For each property, and at the end once more without one. */
+        int (*set)(struct machine_options *o, const struct device_pair *pair, struct error *err);
+    } devices[] = {
+        {"isa-debug-exit", set_debug_exit}, {"isa-debugcon", set_debugcon}, {"ide-hd", set_ide}, {"ide-cd", set_ide}};
+    char key[32], text[256];
+    const char *rest = value;
+    unsigned i = 0;
+
+    pairs_next(&rest, key, sizeof(key), text, sizeof(text));
+    const char *name = strcmp(key, "driver") ? key : text;
+    while (i < ARRAY_LEN(devices) && strcmp(devices[i].name, name))
+        i++;
+    if (i == ARRAY_LEN(devices))
+        return INVALID("-device %s: no such device; there are isa-debug-exit,iobase=0xf4,iosize=0x04, isa-debugcon, "
+                       "ide-hd and ide-cd",
+                       value);
+    if (devices[i].set == set_ide) {
+        if (o->drives.devices == DRIVES_MAX)
+            return INVALID("-device %s: there are %d drives already; drop one", value, DRIVES_MAX);
+        o->drives.device[o->drives.devices] = (struct drive_device){.bus = -1, .unit = -1, .boot_index = -1};
+    }
+    struct device_pair pair = {.device = value, .key = key, .value = text};
+    int r = 0;
+    while (!r && pairs_next(&rest, key, sizeof(key), text, sizeof(text)))
+        r = devices[i].set(o, &pair, err);
+    pair.key = NULL;
+    return r ? r : devices[i].set(o, &pair, err);
+}
+
+int options_set_global(struct machine_options *o, const char *value, struct error *err)
+{
+    unsigned long port;
+
+    if (!strncmp(value, "isa-debugcon.iobase=", 20) && !parse_number(value + 20, 0xffff, &port)) {
+        o->debugcon_base = (uint16_t)port;
+        return 0;
+    }
+    o->vga_mmio = !strcmp(value, "VGA.mmio=on");
+    if (!o->vga_mmio && strcmp(value, "VGA.mmio=off"))
+        return INVALID("-global %s: no such property; there are VGA.mmio=on|off and isa-debugcon.iobase=PORT", value);
+    return 0;
+}
+
+/* --- -chardev ----------------------------------------------------------------------------------------------------- */
+
+/* What -chardev says, as -serial would: "socket,path=P,server=on" is "unix:P,server=on". */
+struct backend {
+    char name[CHARDEV_WHERE_MAX], path[CHARDEV_WHERE_MAX], host[CHARDEV_WHERE_MAX], port[CHARDEV_WHERE_MAX];
+    char flags[2 * CHARDEV_WHERE_MAX];
+    bool mux;
+};
+
+static int write_where(char *where, size_t size, const struct backend *b, const char *value, struct error *err)
+{
+    int length = -1;
+
+    if (!strcmp(b->name, "null") || !strcmp(b->name, "pty") || !strcmp(b->name, "vc"))
+        length = snprintf(where, size, "%s", b->name);
+    else if (!strcmp(b->name, "stdio"))
+        length = snprintf(where, size, b->mux ? "mon:stdio" : "stdio");
+    else if (!strcmp(b->name, "file") && b->path[0])
+        length = snprintf(where, size, "file:%s", b->path);
+    else if (!strcmp(b->name, "socket") && b->path[0])
+        length = snprintf(where, size, "unix:%s%s", b->path, b->flags);
+    else if (!strcmp(b->name, "socket") && b->port[0])
+        length = snprintf(where, size, "tcp:%s:%s%s", b->host, b->port, b->flags);
+    if (length < 0 || (size_t)length >= size)
+        return INVALID("-chardev %s: write null, stdio, pty, vc, file,path=PATH, socket,path=PATH or "
+                       "socket,host=HOST,port=PORT, and id=ID",
+                       value);
+    return 0;
+}
+
+/* `text` is shorter than CHARDEV_WHERE_MAX. */
+static int set_backend(struct backend *b, struct chardev_option *chardev, const char *key, const char *text,
+                       const char *value, struct error *err)
+{
+    size_t used = strlen(b->flags);
+
+    if (!strcmp(key, "id") && strlen(text) < sizeof(chardev->id))
+        strcpy(chardev->id, text);
+    else if (!strcmp(key, "path"))
+        strcpy(b->path, text);
+    else if (!strcmp(key, "host"))
+        strcpy(b->host, text);
+    else if (!strcmp(key, "port"))
+        strcpy(b->port, text);
+    else if (!strcmp(key, "mux"))
+        b->mux = !strcmp(text, "on");
+    else if (used < CHARDEV_WHERE_MAX && (!strcmp(key, "server") || !strcmp(key, "wait") || !strcmp(key, "nowait")))
+        snprintf(b->flags + used, sizeof(b->flags) - used, ",%s%s%s", key, text[0] ? "=" : "", text);
+    else if (strcmp(key, "signal"))
+        return INVALID("-chardev %s: unknown property '%s'; there are id, path, host, port, server, wait and mux",
+                       value, key);
+    return 0;
+}
+
+int options_set_chardev(struct machine_options *o, const char *value, struct error *err)
+{
+    char key[32], text[CHARDEV_WHERE_MAX];
+    const char *rest = value;
+    struct backend b = {0};
+    int r = 0;
+
+    if (o->chardevs == MACHINE_CHARDEVS)
+        return INVALID("-chardev %s: at most %d of them; drop one", value, MACHINE_CHARDEVS);
+    struct chardev_option *chardev = &o->chardev[o->chardevs];
+    pairs_next(&rest, key, sizeof(key), text, sizeof(text));
+    strcpy(b.name, strcmp(key, "backend") ? key : text);
+    while (!r && pairs_next(&rest, key, sizeof(key), text, sizeof(text)))
+        r = set_backend(&b, chardev, key, text, value, err);
+    if (!r && !chardev->id[0])
+        r = INVALID("-chardev %s: no name; add id=ID", value);
+    if (!r)
+        r = write_where(chardev->where, sizeof(chardev->where), &b, value, err);
+    o->chardevs += !r;
+    return r;
+}
+
+static int connect_console(struct machine_options *o, const char **where, struct error *err)
+{
+    if (!*where || strncmp(*where, "chardev:", 8))
+        return 0;
+    for (unsigned i = 0; i < o->chardevs; i++)
+        if (!strcmp(o->chardev[i].id, *where + 8)) {
+            *where = o->chardev[i].where;
+            return 0;
+        }
+    return INVALID("%s: no -chardev has this id; add -chardev BACKEND,id=%s", *where, *where + 8);
+}
+
+int options_connect(struct machine_options *o, struct error *err)
+{
+    int r = connect_console(o, &o->debugcon, err);
+    for (unsigned i = 0; i < o->serials && !r; i++)
+        r = connect_console(o, &o->serial[i], err);
+    for (unsigned i = 0; i < o->monitors && !r; i++)
+        r = connect_console(o, &o->monitor[i].where, err);
+    return r ? r : drives_place(&o->drives, err);
+}
