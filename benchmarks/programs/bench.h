@@ -62,4 +62,7 @@ uint64_t bench_mmap(void);
 uint64_t bench_file(void);
 uint64_t bench_signal(void);
 
+/* disk.c */
+uint64_t bench_disk(void);
+
 #endif

@@ -35,6 +35,7 @@ static const struct row {
     {"mmap", "kernel", bench_mmap},
     {"file", "kernel", bench_file},
     {"signal", "kernel", bench_signal},
+    {"disk", "disk", bench_disk},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
