@@ -1,4 +1,5 @@
-/* A disk read as `dd iflag=direct bs=1M` reads it: one request after the other, past the cache of the system it runs on. */
+/* A disk read as `dd iflag=direct bs=1M` reads it: one request after the other, past the cache of the system it runs
+ * on. */
 #define _GNU_SOURCE
 #include "benchmarks/programs/bench.h"
 

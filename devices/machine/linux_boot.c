@@ -12,6 +12,12 @@
 #include <string.h>
 
 enum {
+    BP_VIDEO_MODE = 0x006,
+    BP_VIDEO_COLUMNS = 0x007,
+    BP_EGA_BX = 0x00a, /* what INT 10h, AH=12h, BL=10h says in BX: a colour display, 256 KiB */
+    BP_VIDEO_ROWS = 0x00e,
+    BP_IS_VGA = 0x00f,
+    BP_GLYPH_HEIGHT = 0x010,
     BP_ALT_MEM_K = 0x1e0,
     BP_ACPI_RSDP = 0x070,
     BP_E820_ENTRIES = 0x1e8,
@@ -56,6 +62,17 @@ static uint64_t field(const struct blob *kernel, uint16_t since, unsigned offset
         return otherwise;
     memcpy(&value, kernel->data + offset, size);
     return value;
+}
+
+/* screen_info. The cursor is at the top, as its zeros say. */
+static void fill_screen(uint8_t *page)
+{
+    page[BP_VIDEO_MODE] = LOAD_TEXT_MODE;
+    page[BP_VIDEO_COLUMNS] = LOAD_TEXT_COLUMNS;
+    put(page, BP_EGA_BX, 3, 2);
+    page[BP_VIDEO_ROWS] = LOAD_TEXT_ROWS;
+    page[BP_IS_VGA] = 1;
+    put(page, BP_GLYPH_HEIGHT, LOAD_GLYPH_HEIGHT, 2);
 }
 
 static void fill_e820(uint8_t *page, const struct memory_map *map)
@@ -118,7 +135,7 @@ int load_linux(const struct load_request *request, const struct blob *kernel, st
         return error_set(err, -ENOEXEC, "-kernel %s: a truncated bzImage (%" PRIu64 " bytes); get it again",
                          request->kernel, kernel->size);
 
-    /* The kernel's own words about it go to a BIOS screen that is not there. */
+    /* The kernel's own words about it go to the BIOS, which is not there. */
     if (request->no_long_mode && field(kernel, 0x20c, BP_XLOADFLAGS, 2, 0) & 1)
         return error_set(err, -ENOEXEC,
                          "-kernel %s: a 64-bit kernel, and the -cpu model has no long mode; use -cpu max",
@@ -158,6 +175,8 @@ int load_linux(const struct load_request *request, const struct blob *kernel, st
     put(page, BP_CMD_LINE_PTR, LOAD_COMMAND_LINE, 4);
     put(page, BP_ACPI_RSDP, request->rsdp, 8);
     fill_e820(page, request->map);
+    if (request->text_screen)
+        fill_screen(page);
 
     entry->eip = LOAD_HIGH;
     entry->esi = LOAD_INFO;

@@ -6,7 +6,7 @@
  * (pvh.c), tried in that order.
  *
  * Low memory while a kernel is entered:
- *     00400  BIOS data area (base memory size, EBDA segment)
+ *     00400  BIOS data area (base memory size, EBDA segment, video mode)
  *     01000  GDT: 10h flat code, 18h flat data, 20h TSS
  *     10000  boot_params, Multiboot information or hvm_start_info, with their tables
  *     20000  kernel command line
@@ -48,6 +48,9 @@ enum {
     LOAD_HIGH = 0x100000,
 };
 
+/* The text screen, where there is one: the BIOS' mode 3. */
+enum { LOAD_TEXT_MODE = 3, LOAD_TEXT_COLUMNS = 80, LOAD_TEXT_ROWS = 25, LOAD_GLYPH_HEIGHT = 16 };
+
 /* What to boot, and on what. */
 struct load_request {
     const char *kernel, *initrd, *append; /* initrd and append may be null */
@@ -55,6 +58,7 @@ struct load_request {
     const struct memory_map *map;
     uint64_t rsdp;     /* guest-physical address, or 0 */
     bool no_long_mode; /* the CPU model cannot run a 64-bit kernel */
+    bool text_screen;  /* a VGA is there, in text mode */
 };
 
 /* How to enter it: 32-bit flat protected mode without paging. */

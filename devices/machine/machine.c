@@ -395,6 +395,7 @@ static int boot_kernel_locked(struct machine *m, struct error *err)
         .map = &m->pc.map,
         .rsdp = ACPI_RSDP_ADDRESS,
         .no_long_mode = !cpu_has(&m->vcpu->features, LM),
+        .text_screen = !m->options.no_vga,
     };
 
     pc_firmware_setup(&m->pc);

@@ -156,7 +156,8 @@ struct irq_line pc_isa_irq(struct pc *pc, unsigned irq);
 /* What the board itself holds for firmware: memory sizes and boot order in CMOS, tables in fw_cfg. At each reset. */
 void pc_prepare_firmware(struct pc *pc);
 
-/* Without firmware, what it does before it boots: interrupt wiring, CMOS, BIOS data area, ACPI tables. */
+/* Without firmware, what it does before it boots: interrupt wiring, CMOS, BIOS data area, ACPI tables, text on the
+ * screen. */
 void pc_firmware_setup(struct pc *pc);
 
 /* Memory types as firmware sets them: all write-back but the holes. */

@@ -296,6 +296,8 @@ void pc_firmware_setup(struct pc *pc)
     space_write_bytes(pc->config.space, gpa(0x413), &base_kilobytes, 2);
     space_write_bytes(pc->config.space, gpa(0x40e), &ebda_segment, 2);
     space_write_bytes(pc->config.space, gpa(EBDA), &ebda_kilobytes, 2);
+    if (pc->config.vga)
+        pc_text_mode(pc);
 }
 
 void pc_firmware_mtrrs(struct vcpu *vcpu)

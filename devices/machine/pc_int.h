@@ -46,6 +46,9 @@ void pc_add_device(struct pc *pc, const struct device_class *class, void *state)
 int pc_create_drives(struct pc *pc, struct error *err);
 int pc_map_cards(struct pc *pc, struct error *err);
 
+/* pc_text_mode.c: puts the VGA into text mode 3 with a font and an empty screen, and says so in the BIOS data area. */
+void pc_text_mode(struct pc *pc);
+
 /* pc_flash.c: the flash memories, of which the first is the firmware. */
 int pc_create_flash(struct pc *pc, struct error *err);
 

@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 SKIPPED = 77
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash", ".": "dot", ";": "semicolon", "=": "equal", ">": "shift-dot",
-        ":": "shift-semicolon"}
+        ":": "shift-semicolon", "|": "shift-backslash"}
 SHARED = HERE.parent.parent.parent / "shared" / "guests"
 
 

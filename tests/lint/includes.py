@@ -39,7 +39,7 @@ MAY_INCLUDE = {
 }
 
 # Headers the build makes -> layers that may include them.
-GENERATED = {"dsdt.h": ["machine"], "vga_font.h": ["frontend-sdl"]}
+GENERATED = {"dsdt.h": ["machine"], "vga_font.h": ["frontend-sdl", "machine"]}
 
 # Third-party header (pattern) -> files that may include it (patterns). tests/ may include all of them.
 THIRD_PARTY = {

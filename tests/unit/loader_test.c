@@ -115,6 +115,21 @@ Test(loader, linux_image_parameters_and_entry)
     cr_assert_eq(guest(LOAD_GDT + LOAD_GDT_CODE, 8), 0x00cf9b000000ffff);
 }
 
+Test(loader, linux_knows_the_screen_there_is)
+{
+    make_linux();
+    cr_assert_eq(load(LINUX_SIZE), 0, "%s", err.text);
+    cr_assert_eq(guest(entry.esi, 8), 0);
+    cr_assert_eq(guest(entry.esi + 8, 8), 0);
+    request.text_screen = true;
+    cr_assert_eq(load(LINUX_SIZE), 0, "%s", err.text);
+    cr_assert_eq(guest(entry.esi, 8), 80ull << 56 | 3ull << 48, "mode 3, 80 columns, the cursor at the top");
+    cr_assert_eq(guest(entry.esi + 0x0a, 2), 3, "a colour display, 256 KiB");
+    cr_assert_eq(guest(entry.esi + 0x0e, 1), 25);
+    cr_assert_eq(guest(entry.esi + 0x0f, 1), 1, "a VGA");
+    cr_assert_eq(guest(entry.esi + 0x10, 2), 16);
+}
+
 Test(loader, linux_64_bit_kernel_needs_long_mode)
 {
     make_linux();
