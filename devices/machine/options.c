@@ -144,7 +144,7 @@ static int parse_without(const char *names, unsigned *mask)
 static int set_accel(struct machine_options *o, const char *value, struct error *err)
 {
     size_t length = strcspn(value, ",");
-    char size[32];
+    char size[64];
 
     if (is_help(value)) {
         o->action = OPTIONS_ACCEL_HELP;

@@ -326,6 +326,12 @@ int machine_create_vcpu(struct machine *m, struct error *err)
         r = m->engine->create(m->vcpu, &config, err);
     }
     m->engine_created = !r;
+    bool windows = m->space.reservation.fd >= 0 && !(m->options.host_without & HOST_WINDOWS);
+    if (m->engine == &engine_interp)
+        log_line(LOG_HOST, "host: engine interp, which asks nothing of it");
+    else
+        log_line(LOG_HOST, "host: engine %s, shared memory %s (user pages by %s)", m->engine->name,
+                 windows ? "yes" : "no", windows ? "the host's MMU where that pays" : "look-up only");
     return r;
 }
 
