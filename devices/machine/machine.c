@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,18 @@ static int watch_signals(struct machine *m, struct error *err)
 
 /* --- creation ----------------------------------------------------------------------------------------------------- */
 
+void machine_add_notice(struct machine *m, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    size_t used = strlen(m->notices);
+    snprintf(m->notices + used, sizeof(m->notices) - used, "ring3: %s\n", text);
+}
+
 int machine_create_stream(struct machine *m, struct stream **stream, const char *option, const char *where,
                           const struct stream_config *config, struct error *err)
 {
@@ -244,10 +257,8 @@ int machine_create_stream(struct machine *m, struct stream **stream, const char 
         m->uses_terminal = true;
         m->terminal_keys = where[0] == 'm';
     }
-    if (notice[0]) {
-        size_t used = strlen(m->notices);
-        snprintf(m->notices + used, sizeof(m->notices) - used, "ring3: %s (%s)\n", notice, option);
-    }
+    if (notice[0])
+        machine_add_notice(m, "%s (%s)", notice, option);
     return 0;
 }
 

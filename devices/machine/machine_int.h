@@ -115,6 +115,8 @@ uint64_t machine_next_deadline(const struct machine *m);
 /* Power-up state of everything, firmware's work, kernel loaded, vCPU at its entry. The vCPU is not running. */
 int machine_boot_locked(struct machine *m, struct error *err);
 void machine_drain_streams_locked(struct machine *m, int patience_ms);
+/* A line for the user, printed when the machine starts to run. */
+void machine_add_notice(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A stream for what `option` describes. Standard input and output can be used once. */
 int machine_create_stream(struct machine *m, struct stream **stream, const char *option, const char *where,
                           const struct stream_config *config, struct error *err);

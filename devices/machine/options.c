@@ -548,7 +548,7 @@ void options_print_help(FILE *out)
             continue;
         snprintf(left, sizeof(left), "-%s%s%s", table[i].name, table[i].argument ? " " : "",
                  table[i].argument ? table[i].argument : "");
-        fprintf(out, "  %-18s %s\n", left, table[i].help);
+        fprintf(out, "  %-20s %s\n", left, table[i].help);
     }
     fprintf(out, "\nOn a terminal with -nographic: Ctrl-a x ends the machine, Ctrl-a h lists the keys.\n");
 }

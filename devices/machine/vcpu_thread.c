@@ -321,7 +321,7 @@ int machine_create_vcpu(struct machine *m, struct error *err)
         .cache_bytes = m->options.cache_bytes, .host_without = m->options.host_without, .chaos = m->options.chaos};
     r = m->engine->create(m->vcpu, &config, err);
     if (r == -ENOTSUP) { /* the slower way that works here */
-        log_line(LOG_HOST, "host: %s; interpreting instead", err->text);
+        machine_add_notice(m, "-accel %s: %s; interpreting instead, which is slow", m->engine->name, err->text);
         m->engine = &engine_interp;
         r = m->engine->create(m->vcpu, &config, err);
     }

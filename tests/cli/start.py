@@ -34,7 +34,7 @@ def small_address_space():
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 
 
-command = [RING3, "-kernel", GUEST, "-m", "16", "-nographic", "-d", "host"]
+command = [RING3, "-kernel", GUEST, "-m", "16", "-nographic"]
 result = subprocess.run(command, capture_output=True, preexec_fn=small_address_space, timeout=60, check=False)
 check(result.returncode == 0 and result.stdout == b"guest" and b"interpreting instead" in result.stderr, result)
 
