@@ -41,6 +41,9 @@ struct stub {
 };
 
 enum { STUBS_MAX = 1024, BLOCK_INSTRUCTIONS = 96, BLOCK_BRANCHES = 16 };
+/* A hot loop that is one block is laid out several times in a row, so that it polls, and looks up what its base
+ * registers need, once in so many rounds. */
+enum { LOOP_INSTRUCTIONS = 64, LOOP_COPIES = 8 };
 
 struct translation_job {
     struct bt *bt;
@@ -59,6 +62,10 @@ struct translation_job {
     uint8_t held_last;     /* the slot that was used last */
     uint16_t below_4g;     /* guest registers known to be zero-extended from 32 bits */
     unsigned branches;     /* conditional ones that the block went on behind */
+    unsigned limit;        /* instructions that the block may have */
+    unsigned offset;       /* of the current instruction from the block's start */
+    unsigned round;        /* instructions of one round, where the block is a loop laid out several times */
+    bool again;            /* the next instruction is the block's first again */
     bool ended;            /* the block ends with this instruction */
     unsigned stub_count;
     unsigned near_first; /* stubs from here on may still have an unpatched short jump */

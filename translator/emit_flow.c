@@ -259,11 +259,32 @@ void emit_jump(struct translation_job *job, uint64_t target)
     exit_place(job, exit, e_jmp32(&job->e));
 }
 
+/* The current instruction leads back to the block's start: true if another round of the loop is to follow it. */
+static bool next_round(struct translation_job *job, uint64_t target)
+{
+    struct tb *tb = job->tb;
+    if (!job->mode.window || target != tb->lin || tb->rounds >= LOOP_COPIES)
+        return false;
+    unsigned limit = job->limit < LOOP_INSTRUCTIONS ? job->limit : LOOP_INSTRUCTIONS;
+    if (tb->rounds == 1)
+        job->round = tb->instructions + 1u;
+    if (tb->instructions + 1u + job->round > limit)
+        return false;
+    tb->rounds++;
+    job->again = true;
+    job->held_next = job->held;
+    return true;
+}
+
 void emit_branch_if(struct translation_job *job, unsigned condition, uint64_t target)
 {
     const struct insn *insn = &job->insn;
-    uint64_t next = job->lin + insn->length;
+    uint64_t next = insn->code_size == 8 ? job->lin + insn->length : (uint32_t)(job->lin + insn->length);
     emit_room(job, 24);
+    if (same_page(job, next) && next_round(job, target)) {
+        exit_place(job, exit_add(job, next), e_jcc32(&job->e, condition ^ 1));
+        return;
+    }
     if (same_page(job, target) && !sp_unproven(job)) {
         if (target <= job->lin) /* polls before it is decided: an event is taken with the branch still to be executed */
             emit_poll(job, exit_add(job, job->lin));
@@ -280,7 +301,7 @@ void emit_branch_if(struct translation_job *job, unsigned condition, uint64_t ta
         job->held_next = job->held;
         return;
     }
-    emit_jump(job, insn->code_size == 8 ? next : (uint32_t)next);
+    emit_jump(job, next);
     job->ended = true;
 }
 
@@ -520,6 +541,8 @@ bool emit_flow(struct translation_job *job)
     case 0xeb:
         if (insn->operand_size == 2)
             return false;
+        if (next_round(job, branch_target(job)))
+            return true;
         emit_jump(job, branch_target(job));
         job->ended = true;
         return true;

@@ -163,13 +163,31 @@ static bool room(const struct verify *v)
            v->store_bytes + 4 * GUEST_PAGE_SIZE <= VERIFY_STORE_BYTES;
 }
 
+/* A branch leads back to `to`: may translated code go on there? Where there are windows, a loop may be laid out several
+ * times in its block. */
+static bool another_round(struct verify *v, const struct vcpu *vcpu, uint64_t to)
+{
+    if (!view_window_open(vcpu->shadow->current))
+        return false;
+    if (v->loop != to) {
+        v->loop = to;
+        v->rounds = 1;
+        v->loops++;
+    }
+    if (v->loops > VERIFY_LOOPS)
+        v->complete = false;
+    return v->rounds++ < LOOP_COPIES && v->complete;
+}
+
 /* Does translated code always come back to C behind this branch, which led from one linear address to another? */
-static bool comes_back(struct verify *v, const struct insn *insn, uint64_t from, uint64_t to)
+static bool comes_back(struct verify *v, const struct vcpu *vcpu, const struct insn *insn, uint64_t from, uint64_t to)
 {
     if (insn->rule->function == exec_ret)
         return v->calls-- == 0;
     v->calls += insn->rule->function == exec_call;
-    return to <= from || (insn->map == 0 && insn->opcode == 0xff);
+    if (insn->map == 0 && insn->opcode == 0xff)
+        return true;
+    return to <= from && !another_round(v, vcpu, to);
 }
 
 /* One instruction further. False: the prediction ends at this boundary, or at the one before. */
@@ -218,7 +236,7 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu)
     v->boundaries++;
     if (v->block_limit && v->boundaries > v->block_limit)
         return false;
-    return result != EXEC_JUMP || !comes_back(v, insn, from, code_linear(vcpu, vcpu->rip));
+    return result != EXEC_JUMP || !comes_back(v, vcpu, insn, from, code_linear(vcpu, vcpu->rip));
 }
 
 static void predict(struct verify *v, struct vcpu *vcpu)
@@ -228,6 +246,7 @@ static void predict(struct verify *v, struct vcpu *vcpu)
     v->complete = true;
     v->boundaries = 1;
     v->stores = v->store_bytes = v->vectors = v->systems = v->calls = 0;
+    v->loop = v->rounds = v->loops = 0;
     capture(vcpu, &v->boundary[0]);
     capture_system(v, vcpu, &v->boundary[0]);
     v->boundary[0].stores = v->boundary[0].vector = 0;

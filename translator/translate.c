@@ -190,7 +190,7 @@ static void log_block(const struct translation_job *job, const uint8_t *guest)
 static void add_instruction(struct translation_job *job)
 {
     struct tb *tb = job->tb;
-    job->lin = tb->lin + tb->guest_size;
+    job->lin = tb->lin + job->offset;
     job->begin = job->e.at;
     job->first_site = job->bt->cache.site_count;
     struct held held_before = job->held;
@@ -198,7 +198,11 @@ static void add_instruction(struct translation_job *job)
     emit_instruction(job);
     note_results(job);
     close_instruction(job, held_before);
-    tb->guest_size = (uint16_t)(tb->guest_size + job->insn.length);
+    unsigned behind = job->offset + job->insn.length;
+    if (behind > tb->guest_size)
+        tb->guest_size = (uint16_t)behind;
+    job->offset = job->again ? 0 : behind;
+    job->again = false;
     tb->instructions++;
 }
 
@@ -262,17 +266,16 @@ static unsigned longest_block(struct bt *bt)
 static void emit_instructions(struct translation_job *job, const uint8_t *page, unsigned end)
 {
     struct tb *tb = job->tb;
-    unsigned offset = (unsigned)(tb->lin & GUEST_PAGE_OFFSET);
+    unsigned start = (unsigned)(tb->lin & GUEST_PAGE_OFFSET);
     const uint8_t *limit = job->e.at + (24 << 10);
-    unsigned block_limit = longest_block(job->bt);
+    job->limit = longest_block(job->bt);
 
-    while (!job->ended && offset < end && tb->instructions < block_limit && job->e.at < limit) {
-        unsigned left = end - offset;
+    while (!job->ended && start + job->offset < end && tb->instructions < job->limit && job->e.at < limit) {
+        unsigned offset = start + job->offset, left = end - offset;
         if (!insn_decode(&job->insn, &job->vcpu->features, job->mode.code_size, page + offset, left < 15 ? left : 15) ||
             !job->insn.length || job->insn.length > left)
             break; /* crosses the page's end, or is too long */
         add_instruction(job);
-        offset += job->insn.length;
     }
 }
 
@@ -289,7 +292,7 @@ static bool emit_block(struct translation_job *job, const uint8_t *page)
     if (!tb->instructions && (end != GUEST_PAGE_SIZE || !emit_straddling(job, page + offset, GUEST_PAGE_SIZE - offset)))
         return false;
     if (!job->ended) {
-        uint64_t next = tb->lin + tb->guest_size;
+        uint64_t next = tb->lin + job->offset;
         emit_jump(job, job->mode.code_size == 8 ? next : (uint32_t)next);
     }
     emit_code_limit_end(job, code_limit);
@@ -311,7 +314,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     struct tb *tb = &cache->tbs[cache->tb_count];
     uint32_t sites = cache->site_count, exits = cache->exit_count, insns = cache->insn_count;
 
-    *tb = (struct tb){.lin = at, .page = {page}, .mode = mode, .code = (uint32_t)cache->used};
+    *tb = (struct tb){.lin = at, .page = {page}, .mode = mode, .code = (uint32_t)cache->used, .rounds = 1};
     job->bt = bt;
     job->vcpu = vcpu;
     job->e = emitter_at(bt, vcpu, cache->rw + cache->used);
@@ -322,7 +325,8 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->held = HELD_NOTHING;
     job->below_4g = 0;
     job->branches = 0;
-    job->ended = false;
+    job->offset = 0;
+    job->again = job->ended = false;
     job->stub_count = job->near_first = 0;
     if (!emit_block(job, vcpu->space->arena + page)) {
         cache->site_count = sites;

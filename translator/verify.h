@@ -2,11 +2,12 @@
  * `-accel verify`: the translator in lock-step with the interpreter.
  *
  * Whenever translated code is about to be entered, the interpreter goes first, as far as translated code may go without
- * C: over blocks and the links between them, to a branch that leads back, an indirect one, or the first instruction
- * that it may not take back (a fault, a device, a system instruction). Its state is kept at each instruction boundary,
- * and what it stored is kept and taken back. When translated code comes back to C, the CPU's state, flags included, and
- * the memory must be those of the boundary with that RIP. On a difference both are put back and run once more, since
- * page walks and devices may have changed what was read; a second difference is one.
+ * C: over blocks and the links between them, to a branch that leads back (but over the rounds of a hot loop), an
+ * indirect one, or the first instruction that it may not take back (a fault, a device, a system instruction). Its state
+ * is kept at each instruction boundary, and what it stored is kept and taken back. When translated code comes back to
+ * C, the CPU's state, flags included, and the memory must be those of the boundary with that RIP. On a difference both
+ * are put back and run once more, since page walks and devices may have changed what was read; a second difference is
+ * one.
  *
  * Then all code is dropped, and from the same state the blocks are run one by one, unlinked; and the block that is
  * wrong again is run from its entry with 1, 2, 3... instructions, until one more makes it wrong: that is the first
@@ -22,6 +23,7 @@
 
 enum {
     VERIFY_BOUNDARIES = 512,
+    VERIFY_LOOPS = 8,
     VERIFY_STORES = 16 << 10,
     VERIFY_STORE_BYTES = 64 << 10,
     VERIFY_VECTOR_SIZE = 576 + 256, /* legacy region, header, AVX */
@@ -63,6 +65,9 @@ struct verify {
     uint32_t tb;          /* the block that was entered */
     uint64_t pc;          /* host code that was entered */
     unsigned calls;       /* while predicting: not yet returned from */
+    uint64_t loop;        /* while predicting: where the last branch back led to, */
+    unsigned rounds;      /* how often in a row, */
+    unsigned loops;       /* and how many such places there were */
     unsigned boundaries, stores, store_bytes, vectors, systems;
     struct verify_state boundary[VERIFY_BOUNDARIES], seen;
     struct verify_store store[VERIFY_STORES];

@@ -61,6 +61,7 @@ main:
     call steps
     call indices
     call faults
+    call loops
     dec %r12d
     jnz 1b
     jmp finish64
@@ -257,6 +258,112 @@ faults:
     RING3
     mov (%r13), %rax
     mov 0x100000, %rbx          /* the Multiboot header */
+    DONE
+    RESULT
+    ret
+
+/* What is known in one round is not taken for true in the next. */
+loops:
+    TRY "a loop into what is not mapped"
+    RING3
+    movq $7, 4056(%r15)
+    lea 4056(%r15), %rsi
+    xor %eax, %eax
+    xor %ebx, %ebx
+2:  MARK
+    add (%rsi), %rax
+    add $8, %rsi
+    inc %ebx
+    cmp $100, %ebx
+    jne 2b
+    DONE
+    RESULT
+    TRY "a loop whose base changes regions"
+    RING3
+    mov %r15, %rsi
+    mov %r13, %rdi
+    xor %eax, %eax
+    mov $20, %ecx
+2:  add (%rsi), %rax
+    xchg %rsi, %rdi
+    dec %ecx
+    jnz 2b
+    mov %rsi, %rbx
+    DONE
+    RESULT
+    TRY "a loop that adds to its base from memory"
+    RING3
+    mov %r15, %rsi
+    movq $0, 512(%r15)
+    mov %r14, %rax
+    sub %r15, %rax
+    mov %rax, 520(%r15)
+    neg %rax
+    mov %rax, 520(%r14)
+    xor %eax, %eax
+    mov $20, %ecx
+2:  add (%rsi), %rax
+    add 520(%rsi), %rsi
+    dec %ecx
+    jnz 2b
+    mov %rsi, %rbx
+    DONE
+    RESULT
+    TRY "a loop left in its middle"
+    RING3
+    xor %eax, %eax
+    mov $37, %ebx
+2:  add (%r15), %rax
+    dec %ebx
+    jz 3f
+    add (%r13), %rax
+    jmp 2b
+3:  DONE
+    RESULT
+    TRY "a loop left after its first round"
+    RING3
+    xor %eax, %eax
+    mov $1, %ebx
+2:  add (%r14), %rax
+    dec %ebx
+    jnz 2b
+    DONE
+    RESULT
+    TRY "a loop that changes its own next instruction"
+    RING3
+    xor %eax, %eax
+    mov $25, %ebx
+    movb $0, changed + 3(%rip)
+2:  add (%r15), %rax
+    incb changed + 3(%rip)
+changed:
+    add $0, %rax
+    dec %ebx
+    jnz 2b
+    DONE
+    RESULT
+    TRY "a loop that changes the instruction before"
+    RING3
+    xor %eax, %eax
+    mov $25, %ebx
+    movb $0, before + 3(%rip)
+before:
+    add $0, %rax
+    add (%r13), %rax
+    incb before + 3(%rip)
+    dec %ebx
+    jnz before
+    DONE
+    RESULT
+    TRY "a loop whose index leads out"
+    RING3
+    mov $0xfffffff0, %esi
+    xor %eax, %eax
+    xor %ebx, %ebx
+2:  MARK
+    add (%r15, %rsi), %bl
+    add $1, %esi
+    jnz 2b
     DONE
     RESULT
     ret
