@@ -115,6 +115,15 @@ DEVIATIONS = {
         "tsc, upper half": "TCG ignores writes of the TSC",
         "linear bits": "TCG offers LA57",
     },
+    "stack_switches": {
+        "ud, *": "TCG leaves EXT clear for exceptions",
+        "int, not present": "TCG raises #TS, the SDM #SS",
+        "lcall, not present": "TCG raises #TS, the SDM #SS",
+        "*, above the limit": NO_LIMITS,
+        "*, below 0": NO_LIMITS,
+        "ss0 too small, *": NO_LIMITS,
+        "*, limit at the end of SS1": "TCG asks for the two bytes behind SS1, too",
+    },
     "xsave": {
         "user xsetbv without OSXSAVE": "TCG looks at the privilege level first",
         "xsave with TS": XSAVE_TS,
