@@ -10,6 +10,7 @@
 #include "cpu-model/exec/exec_int.h"
 
 enum { DPL3 = 3 << SEG_DPL_SHIFT };
+enum { DR6_BS = 1 << 14 };
 
 static inline bool amd(const struct vcpu *vcpu)
 {
@@ -59,6 +60,15 @@ static inline void leave(struct vcpu *vcpu, uint16_t code_selector, uint32_t cod
     vcpu_set_cpl(vcpu, 3);
 }
 
+/* SYSRET that loads TF traps at once, in user mode, as if SYSCALL had just been stepped over. */
+static enum exec_result left(struct vcpu *vcpu)
+{
+    if (!(vcpu->eflags & FLAG_TF))
+        return EXEC_JUMP;
+    vcpu->exception = (struct exception){.vector = EXC_DB, .dr6 = DR6_BS};
+    return exception_deliver(vcpu);
+}
+
 enum exec_result exec_sysret(struct vcpu *vcpu, const struct insn *insn)
 {
     uint16_t selector = (uint16_t)(vcpu->star >> 48);
@@ -81,7 +91,7 @@ enum exec_result exec_sysret(struct vcpu *vcpu, const struct insn *insn)
         vcpu->rip = (uint32_t)vcpu->gpr[REG_RCX];
         leave(vcpu, selector, ATTRIBUTES_CODE32, (uint16_t)(selector + 8));
     }
-    return EXEC_JUMP;
+    return vcpu_long_mode(vcpu) ? left(vcpu) : EXEC_JUMP;
 }
 
 /* #UD: not offered in long mode by AMD. #GP(0): real mode, or a null SYSENTER_CS. */

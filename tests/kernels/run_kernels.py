@@ -124,6 +124,11 @@ DEVIATIONS = {
         "ss0 too small, *": NO_LIMITS,
         "*, limit at the end of SS1": "TCG asks for the two bytes behind SS1, too",
     },
+    "steps64": {
+        "system instructions, steps": "TCG holds single steps back after STI",
+        "sti, steps": "TCG holds single steps back after STI",
+        "hlt, steps*": "TCG would sleep; the kernel leaves this out",
+    },
     "xsave": {
         "user xsetbv without OSXSAVE": "TCG looks at the privilege level first",
         "xsave with TS": XSAVE_TS,
