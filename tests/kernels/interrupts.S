@@ -17,6 +17,11 @@ counting_hook:
     mov $0x20, %al
     out %al, $0x20
     jmp 2f
+1:  cmp $6, %eax            /* goes on behind UD2 */
+    jne 1f
+    addl $2, F_EIP(%ebp)
+    decl count
+    jmp 3f
 1:  cmp $V_SELF, %eax
     jb 9f
     cmp $V_TIMER, %eax
@@ -133,6 +138,102 @@ shadows:
     nop
 1:  nop
     nop
+    ENDTRY
+    PENDING "sti, mov ss"
+    mov $SEL_DATA, %eax
+    sti
+    mov %eax, %ss
+    nop
+    nop
+    ENDTRY
+    PENDING "mov ss, sti"
+    mov $SEL_DATA, %eax
+    mov %eax, %ss
+    sti
+    nop
+    nop
+    ENDTRY
+    PENDING "mov ss, popf: at once"
+    push $0x202
+    mov $SEL_DATA, %eax
+    mov %eax, %ss
+    popf
+    nop
+    ENDTRY
+    PENDING "sti, cli, sti"
+    sti
+    cli
+    sti
+    nop
+    nop
+    ENDTRY
+    PENDING "sti, pushf, popf"
+    sti
+    pushf
+    popf
+    nop
+    ENDTRY
+    PENDING "sti, popf that clears IF: never"
+    push $2
+    sti
+    popf
+    nop
+    nop
+    ENDTRY
+    DRAIN
+    PENDING "sti, iret that clears IF: never"
+    push $2
+    push $SEL_CODE32
+    push $1f
+    sti
+    iret
+1:  nop
+    nop
+    ENDTRY
+    DRAIN
+    PENDING "sti, int: not in the handler"
+    IDT_GATE 0x50, SEL_CODE32, counted_iret, 0x8e
+    movl $0, count
+    sti
+    int $0x50
+    nop
+    ENDTRY
+    mov count, %eax
+    SHOW "handler ran"
+    PENDING "sti, rep stosb of nothing"
+    xor %ecx, %ecx
+    sti
+    rep stosb
+    nop
+    ENDTRY
+    PENDING "sti, cpuid"
+    xor %eax, %eax
+    sti
+    cpuid
+    nop
+    ENDTRY
+    PENDING "ring 3, popf with IOPL 0 leaves IF clear: never"
+    RING3
+    pushf
+    orl $0x200, (%esp)
+    popf
+    nop
+    DONE
+    ENDTRY
+    DRAIN
+    PENDING "ring 3 with IOPL 3: sti"
+    RING3 0x3002
+    sti
+    nop
+    nop
+    DONE
+    ENDTRY
+    PENDING "ring 3 with IOPL 3: popf"
+    RING3 0x3002
+    push $0x202
+    popf
+    nop
+    DONE
     ENDTRY
     PENDING "sti, fault first"
     movl $0, hook
@@ -272,6 +373,16 @@ timers:
     DIVERTED "apic timer, loop", "1: mov $-1, %ecx; 2: loop 2b; jmp 1b"
     DIVERTED "apic timer, sti and ret", "1: cli; call 2f; jmp 1b; 2: sti; ret"
     DIVERTED "apic timer, sti and nop in a loop", "1: cli; sti; nop; jmp 1b"
+    DIVERTED "apic timer, mov ss in a loop", "mov $SEL_DATA, %eax; 1: mov %eax, %ss; mov %eax, %ss; jmp 1b"
+    DIVERTED "apic timer, pop ss in a loop", "1: push %ss; pop %ss; jmp 1b"
+    DIVERTED "apic timer, sti and mov ss in a loop", "mov $SEL_DATA, %eax; 1: sti; mov %eax, %ss; jmp 1b"
+    DIVERTED "apic timer, popf and cli in a loop", "1: push $0x202; popf; cli; jmp 1b"
+    DIVERTED "apic timer, iret in a loop", "1: push $0x202; push $SEL_CODE32; push $1b; iret"
+    IDT_GATE 0x50, SEL_CODE32, plain_iret, 0x8e
+    DIVERTED "apic timer, int in a loop", "1: int $0x50; jmp 1b"
+    DIVERTED "apic timer, faults in a loop", "1: ud2; jmp 1b"
+    DIVERTED "apic timer, rep movsb of nothing in a loop", "1: xor %ecx, %ecx; rep movsb; jmp 1b"
+    DIVERTED "apic timer, code that writes itself", "1: movb $0x90, 2f; 2: nop; jmp 1b"
     TRY "apic timer, hlt", counting_hook
     movl $0, count
     movl $0, diversion
@@ -413,6 +524,11 @@ string_instruction:
     DRAIN
     movl $0, hook
     ret
+
+counted_iret:
+    incl count
+plain_iret:
+    iret
 
 x2apic:
     mov $1, %eax

@@ -34,6 +34,8 @@ NO_XSAVEC = "TCG of QEMU 7.2 offers no XSAVEC and no compacted images"
 XSAVE_TS = "TCG does not look at TS"
 NO_XINUSE = "TCG tracks no initial states"
 NO_X2APIC = "TCG of QEMU 7.2 offers neither x2APIC mode nor the TSC deadline"
+TWO_SHADOWS = "after one shadow a second one is up to the CPU"
+CPUS = {"intel": "pentium3,+lm,+nx,+syscall"}  # the rest runs on max
 DEVIATIONS = {
     "exceptions32": {
         "int1": "TCG has no INT1",
@@ -68,6 +70,8 @@ DEVIATIONS = {
         "dr7, all ones but GD": "TCG keeps reserved bits",
     },
     "interrupts": {
+        "sti, mov ss": TWO_SHADOWS,
+        "mov ss, sti": TWO_SHADOWS,
         "no tsc deadline": NO_X2APIC,
         "tsc deadline": NO_X2APIC,
         "deadline afterwards": NO_X2APIC,
@@ -79,6 +83,8 @@ DEVIATIONS = {
     "tasks": {
         "debug trap": "TCG ignores the T flag of a TSS",
         "dr6": "TCG ignores the T flag of a TSS",
+        "jmp from one too short": "TCG saves the old task without a look at the limit",
+        "ss not present, vector": "TCG raises #NP, the SDM #SS",
     },
     "v86": {
         "v86 read at FFFFh": NO_LIMITS,
@@ -123,6 +129,14 @@ DEVIATIONS = {
         "*, below 0": NO_LIMITS,
         "ss0 too small, *": NO_LIMITS,
         "*, limit at the end of SS1": "TCG asks for the two bytes behind SS1, too",
+    },
+    "intel": {
+        "sysenter, CS 3": "TCG looks at the RPL as well",
+        "wrmsr *": MSRS,
+        "sysexitq, r?x non-canonical": LATE,
+        "syscall of compatibility mode": "TCG has SYSCALL and SYSRET there for every vendor",
+        "sysret of compatibility mode*": "TCG has SYSCALL and SYSRET there for every vendor",
+        "sysretq, rcx non-canonical": "TCG faults at the target; the kernel leaves this out",
     },
     "steps64": {
         "system instructions, steps": "TCG holds single steps back after STI",
@@ -192,9 +206,8 @@ DEVIATIONS = {
 
 
 def command(engine, image):
-    if engine == "tcg":
-        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-kernel", image] + STOP
-    return [os.environ["RING3"], "-accel", engine, "-kernel", image] + STOP
+    program = ["qemu-system-x86_64" if engine == "tcg" else os.environ["RING3"], "-accel", engine]
+    return program + ["-cpu", CPUS.get(os.path.basename(image), "max"), "-kernel", image] + STOP
 
 
 def boot(engine, image):

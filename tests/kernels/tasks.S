@@ -10,6 +10,13 @@
     .set S_F, SEL_FREE + 0x30       /* the task that takes faults */
     .set S_NP_DATA, SEL_FREE + 0x38
     .set S_LDT, SEL_FREE + 0x40
+    .set S_LDT_GOOD, SEL_FREE + 0x48
+    .set S_LDT_NP, SEL_FREE + 0x50
+    .set S_CODE_NP, SEL_FREE + 0x58
+    .set S_F11, SEL_FREE + 0x60     /* as F, for the vectors after #TS */
+    .set S_F12, SEL_FREE + 0x68
+    .set S_F13, SEL_FREE + 0x70
+    .set S_SHORT16, SEL_FREE + 0x78
 
 /* Offsets in a 32-bit TSS. */
     .set T_LINK, 0
@@ -50,6 +57,10 @@ main:
     DESC S_SHORT, tss_b, 102, 0x89, 0
     DESC S_NP_DATA, 0, 0xfffff, 0x13, 0xc0
     DESC S_LDT, tss_b, 15, 0x82, 0
+    DESC S_LDT_GOOD, ldt, 15, 0x82, 0
+    DESC S_LDT_NP, ldt, 15, 0x02, 0
+    DESC S_CODE_NP, 0, 0xfffff, 0x1b, 0xc0
+    DESC S_SHORT16, tss_c, 42, 0x81, 0
     GATE S_GATE, S_B, 0, 0x85
     GATE S_GATE3, S_B, 0, 0xe5
     IDT_GATE 0x50, S_B, 0, 0x85
@@ -65,7 +76,9 @@ reset_tasks:
     pushal
     DESC S_B, tss_b, 103, 0x89, 0
     DESC S_C, tss_c, 43, 0x81, 0
-    DESC S_F, tss_f, 103, 0x89, 0
+    .irp selector, S_F, S_F11, S_F12, S_F13
+    DESC \selector, tss_f, 103, 0x89, 0
+    .endr
     andb $~2, gdt + SEL_TSS + 5
     mov $SEL_TSS, %eax
     ltr %ax
@@ -188,6 +201,38 @@ switches:
     lcall $S_GATE3 + 3, $0
     DONE
     ENDTRY
+    TASK task_local
+    TRY "local breakpoints and the ldt"
+    movl $S_LDT_GOOD, tss_b + T_LDT
+    movl $4, tss_b + 92             /* GS: the first of that LDT */
+    mov $0x4ff, %eax
+    mov %eax, %dr7
+    ljmp $S_B, $0
+    ENDTRY
+    mov seen, %eax
+    SHOW "dr7 of B"
+    mov seen + 4, %eax
+    SHOW "ldtr of B"
+    mov seen + 8, %eax
+    SHOW "through gs of B"
+    mov tss_b + 92, %eax
+    SHOW "saved gs of B"
+    xor %eax, %eax
+    sldt %ax
+    SHOW "ldtr of main"
+    mov $0x400, %eax
+    mov %eax, %dr7
+    TASK LOW(low_v86), 0x20002
+    TRY "to a virtual-8086 task"
+    movl $LOW_SEG, tss_b + T_CS
+    movl $0x700, tss_b + T_SS
+    movl $0x1111, tss_b + T_DS
+    movl $0x800, tss_b + T_ES
+    movl $0x1000, tss_b + T_ESP
+    ljmp $S_B, $0
+    ENDTRY
+    movzwl LOW_BASE + LOW(low_seen), %eax
+    SHOW "its ds"
     TASK task_ring3
     TRY "to a task of ring 3"
     movl $SEL_USER32, tss_b + T_CS
@@ -250,6 +295,30 @@ refusals:
     TRY "jmp to one too short"
     ljmp $S_SHORT, $0
     ENDTRY
+    TRY "jmp to one of 16 bits too short"
+    ljmp $S_SHORT16, $0
+    ENDTRY
+    TRY "iret, link too short"
+    movb $0x8b, gdt + S_SHORT + 5
+    movl $S_SHORT, tss
+    pushf
+    orl $0x4000, (%esp)
+    popf
+    MARK
+    iret
+    ENDTRY
+    TRY "iret, link not present"
+    movb $0x0b, gdt + S_NP + 5
+    movl $S_NP, tss
+    pushf
+    orl $0x4000, (%esp)
+    popf
+    MARK
+    iret
+    ENDTRY
+    movb $0x09, gdt + S_NP + 5
+    movb $0x89, gdt + S_SHORT + 5
+    movl $0, tss
     TRY "ring 3: jmp to a TSS"
     RING3
     ljmp $S_B, $0
@@ -283,6 +352,17 @@ refusals:
     iret
     ENDTRY
     movl $0, tss
+    TASK task_jump_back
+    TRY "jmp from one too short"
+    DESC SEL_TSS, tss, 0x5e, 0x89, 0
+    mov $SEL_TSS, %eax
+    ltr %ax
+    MARK
+    ljmp $S_B, $0
+    ENDTRY
+    DESC SEL_TSS, tss, 103, 0x89, 0
+    mov $SEL_TSS, %eax
+    ltr %ax
     ret
 
 sixteen:
@@ -316,6 +396,8 @@ sixteen:
     movl $\value, tss_b + \field
     ljmp $S_B, $0
     ENDTRY
+    mov seen + 28, %eax
+    SHOW "\name, vector"
     call show_bad
 .endm
 
@@ -328,9 +410,9 @@ show_bad:
 
 faults:
     IDT_GATE 10, S_F, 0, 0x85
-    IDT_GATE 11, S_F, 0, 0x85
-    IDT_GATE 12, S_F, 0, 0x85
-    IDT_GATE 13, S_F, 0, 0x85
+    IDT_GATE 11, S_F11, 0, 0x85
+    IDT_GATE 12, S_F12, 0, 0x85
+    IDT_GATE 13, S_F13, 0, 0x85
     BAD "cs null", T_CS, 0
     BAD "cs data", T_CS, SEL_DATA
     BAD "cs of ring 3, rpl 0", T_CS, SEL_USER32 & ~3
@@ -342,6 +424,16 @@ faults:
     BAD "es beyond", T_ES, 0x200
     BAD "ldt is data", T_LDT, SEL_DATA
     BAD "ldt", T_LDT, S_LDT
+    BAD "ldt not present", T_LDT, S_LDT_NP
+    BAD "ldt in the ldt", T_LDT, 4
+    BAD "cs not present", T_CS, S_CODE_NP
+    BAD "cs beyond", T_CS, 0x200
+    BAD "ss beyond", T_SS, 0x200
+    BAD "ss code", T_SS, SEL_CODE32
+    BAD "fs not present", 88, S_NP_DATA
+    BAD "gs execute only", 92, S_LDT
+    BAD "eip beyond the limit", T_CS, SEL_CODE16
+    movl $SEL_CODE32, tss_b + T_CS
     call reset_tasks
     ret
 
@@ -374,11 +466,29 @@ task_iret:
     jmp task_iret
 task_ring3:
     DONE
+task_local:
+    mov %dr7, %eax
+    mov %eax, seen
+    xor %eax, %eax
+    sldt %ax
+    mov %eax, seen + 4
+    mov %gs:marker, %eax
+    mov %eax, seen + 8
+    ljmp $SEL_TSS, $0
 
 /* Task F: entered by a task gate with an error code on its stack. */
 fault_task:
     pop %eax
     mov %eax, seen + 16
+    xor %eax, %eax
+    str %ax
+    sub $S_F11, %eax
+    shr $3, %eax                    /* S_F is far below */
+    cmp $3, %eax
+    jb 1f
+    mov $-1, %eax
+1:  add $11, %eax
+    mov %eax, seen + 28
     movzwl tss_f + T_LINK, %eax
     mov %eax, seen + 20
     mov tss + T_EIP, %eax
@@ -397,11 +507,17 @@ low_task:
     mov %ax, (%ebx)         /* DS is flat */
     ljmp $SEL_TSS, $0
 low_task_left:
+low_v86:
+    mov %ds, %ax
+    mov %ax, %es:LOW(low_seen)
+    int $VECTOR_EXIT
 low_seen: .word 0
     .code32
 
     .data
     .align 16
+ldt: .quad 0x00cf93000000ffff, 0
+marker: .long 0x600d
 seen: .long 0, 0, 0, 0, 0, 0, 0, 0
 tss_b: .skip 104
     .align 16
