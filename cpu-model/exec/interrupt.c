@@ -377,6 +377,7 @@ static const char *const kind_names[] = {
 
 enum exec_result interrupt_deliver(struct vcpu *vcpu, enum interrupt_kind kind, uint8_t vector, uint64_t rip_next)
 {
+    struct exception first = vcpu->exception; /* for reports: what a shutdown began with */
     struct event event;
 
     trace(vcpu, LOG_INT, "%s %02x error %x cr2 %llx at %04x:%llx cpl %u", kind_names[kind], vector,
@@ -406,9 +407,12 @@ enum exec_result interrupt_deliver(struct vcpu *vcpu, enum interrupt_kind kind, 
                 vcpu->nmi_blocked = true;
             return EXEC_JUMP;
         }
+        if (i == 0 && kind != INTERRUPT_EXCEPTION)
+            first = vcpu->exception;
         if (!event_after_fault(vcpu, &event))
             break;
     }
+    vcpu->exception = first;
     return EXEC_SHUTDOWN;
 }
 

@@ -195,8 +195,9 @@ static void shut_down_locked(struct machine *m)
         return;
     }
     snprintf(m->report, sizeof(m->report),
-             "triple fault: the guest could not deliver an exception, and -no-reboot is given; the CPU's state:\n%s",
-             dump);
+             "triple fault: exception %u at %04x:%llx could not be delivered, and -no-reboot is given; the CPU's "
+             "state:\n%s",
+             m->vcpu->exception.vector, m->vcpu->segment[SEG_CS].selector, (unsigned long long)m->vcpu->rip, dump);
     machine_quit_locked(m, 1, CAUSE_GUEST_RESET);
 }
 
