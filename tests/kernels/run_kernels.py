@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+ENGINES = ["interp", "bt", "bt,without=patience", "bt,without=pext", "bt,without=bmi2", "verify", "bt,chaos=1", "bt,chaos=2"]
 SECONDS = 30
 STOP = "-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04 -nographic".split()
 SUCCESS = 0x10 << 1 | 1  # what isa-debug-exit makes of the kernels' last OUT
@@ -236,7 +237,7 @@ def differences(name, engine, expected, lines):
 
 def main():
     arguments = sys.argv[1:]
-    engines = ["interp", "bt", "bt,without=patience", "bt,without=pext", "bt,without=bmi2", "verify", "bt,chaos=1", "bt,chaos=2"] + (["tcg"] if shutil.which("qemu-system-x86_64") else [])
+    engines = ENGINES + (["tcg"] if shutil.which("qemu-system-x86_64") else [])
     if arguments[:1] == ["-e"]:
         engines, arguments = [arguments[1]], arguments[2:]
     names = arguments or sorted(path.stem for path in HERE.glob("*.expected"))
