@@ -1,7 +1,7 @@
 /*
  * Symptom: a loop went astray now and then.
- * Cause: a branch that crosses a page's end is guarded by a look at its second page. Where the guard failed C performed
- * the branch; one that was not taken, or that led to the next instruction, then went on behind the end of its block.
+ * Cause: a branch that crosses a page's end is guarded by a look at its second page. Where that was another one by now C
+ * performed the branch; one that was not taken, or that led to the next instruction, then went on behind its block's end.
  *
  * Prints:
  *   jz: ok
@@ -10,8 +10,10 @@
  *   rounds: 8
  *   call of the next instruction: ok
  *   rounds: 8
- *   loop and jecxz: ok
- *   rounds: 808
+ *   loop: ok
+ *   rounds: 8
+ *   jrcxz: ok
+ *   rounds: 8
  *   indirect jmp to the next instruction: ok
  *   rounds: 8
  *   ret: ok
@@ -20,131 +22,139 @@
 #define WITH_LONG_MODE
 #include "tests/kernels/lib.inc"
 
-/* The next instruction begins `bytes` before a page's end. */
-.macro BEFORE_PAGE_END bytes
+    .set T, 0x4000000               /* the cases run here, two pages each; the second one is one of two equal frames */
+
+/* A page that ends `bytes` behind this place, and the page after it. */
+.macro CODE_PAGES name, bytes
     .balign 4096
+\name\()_pages:
     .skip 4096 - \bytes, 0x90
 .endm
 
-/* Everything known about pages is forgotten, translated code stays. */
-.macro FORGET
+/* T's pages for the case: its own, and the second one or the copy of it. */
+.macro SECOND_PAGE frame
+    movl $(\frame + 7), pt + 8(%rip)
     mov %cr3, %rax
     mov %rax, %cr3
 .endm
 
-.macro CASE name
+.macro CASE name, pages
+    mov $\pages\()_pages + 4096, %esi
+    mov $copy, %edi
+    mov $512, %ecx
+    rep movsq
+    movl $(\pages\()_pages + 7), pt(%rip)
     TRY "\name"
     xor %ebx, %ebx
     mov $8, %ebp
+1:  testl $1, %ebp
+    jz 2f
+    SECOND_PAGE \pages\()_pages + 4096
+    jmp 3f
+2:  SECOND_PAGE copy
+3:
 .endm
-.macro AGAIN from
+.macro AGAIN
     dec %ebp
-    jnz \from
+    jnz 1b
     mov %ebx, kept(%rip)
     ENDTRY
     mov kept(%rip), %eax
+.endm
+.macro RUN bytes
+    mov $T + 4096 - \bytes, %eax
+    call *%rax
 .endm
 
     CODE32
 main:
     ENTER_LONG
-    CASE "jz"
-1:  FORGET
+    movl $(pt + 7), page_dirs + (T >> 21) * 8(%rip)
+    CASE "jz", jz
     xor %ecx, %ecx
-    call jz_straddling
-    FORGET
+    RUN 4
     mov $1, %ecx
-    call jz_straddling
-    AGAIN 1b
+    RUN 4
+    AGAIN
     SHOW "taken and not taken"
-    CASE "jmp to the next instruction"
-1:  FORGET
-    call jmp_straddling
-    AGAIN 1b
+    CASE "jmp to the next instruction", jmp
+    RUN 1
+    AGAIN
     SHOW "rounds"
-    CASE "call of the next instruction"
-1:  FORGET
-    call call_straddling
-    AGAIN 1b
+    CASE "call of the next instruction", call
+    RUN 3
+    AGAIN
     SHOW "rounds"
-    CASE "loop and jecxz"
-1:  FORGET
+    CASE "loop", loop
     mov $2, %ecx
-    call loop_straddling
-    FORGET
+    RUN 1
+    AGAIN
+    SHOW "rounds"
+    CASE "jrcxz", jrcxz
     mov $1, %ecx
-    call jrcxz_straddling
-    AGAIN 1b
+    RUN 1
+    AGAIN
     SHOW "rounds"
-    lea indirect_next(%rip), %rax
-    mov %rax, pointer(%rip)
-    CASE "indirect jmp to the next instruction"
-1:  FORGET
-    call indirect_straddling
-    AGAIN 1b
+    movl $T + 4096 + 1, pointer(%rip)
+    mov $pointer, %r8d
+    CASE "indirect jmp to the next instruction", indirect
+    RUN 2
+    AGAIN
     SHOW "rounds"
-    CASE "ret"
-1:  FORGET
-    lea ret_next(%rip), %rcx
-    push %rcx
-    jmp ret_straddling
-ret_out:
-    AGAIN 1b
+    CASE "ret", ret
+    lea 4f(%rip), %rax
+    push %rax
+    mov $T + 4096 + 1, %eax
+    push %rax
+    mov $T + 4096 - 2, %eax
+    jmp *%rax
+4:  AGAIN
     SHOW "rounds"
     jmp finish64
 
-    .text
-    BEFORE_PAGE_END 4
-jz_straddling:
-    test %ecx, %ecx         /* 2 bytes */
-    .byte 0x0f, 0x84        /* jz over the page's end */
-    .long jz_taken - 1f
+    CODE_PAGES jz, 4
+    test %ecx, %ecx                 /* 2 bytes */
+    .byte 0x0f, 0x84                /* jz, its offset on the second page */
+    .long 2f - 1f
 1:  inc %ebx
     ret
     ud2
-jz_taken:
-    add $0x100, %ebx
+2:  add $0x100, %ebx
     ret
-    BEFORE_PAGE_END 1
-jmp_straddling:
+    CODE_PAGES jmp, 1
     jmp 1f
 1:  inc %ebx
     ret
-    BEFORE_PAGE_END 3
-call_straddling:
+    CODE_PAGES call, 3
     .byte 0xe8
     .long 0
     pop %rcx
     inc %ebx
     ret
-    BEFORE_PAGE_END 1
-loop_straddling:
-    loop 1f                 /* taken at 2: to the next instruction */
+    CODE_PAGES loop, 1
+    loop 1f                         /* taken, to the next instruction */
 1:  inc %ebx
-    dec %ecx
-    jnz 2f
     ret
-2:  ud2
-    BEFORE_PAGE_END 1
-jrcxz_straddling:
-    jrcxz 1f                /* not taken */
-    add $0x100, %ebx
+    CODE_PAGES jrcxz, 1
+    jrcxz 1f                        /* not taken */
+    inc %ebx
     ret
 1:  ud2
-    BEFORE_PAGE_END 3
-indirect_straddling:
-    jmp *pointer(%rip)
-indirect_next:
+    CODE_PAGES indirect, 2
+    jmp *(%r8)                      /* 3 bytes */
     inc %ebx
     ret
-    BEFORE_PAGE_END 2
-ret_straddling:
-    .byte 0xc2, 0, 0        /* ret 0 */
-ret_next:
+    CODE_PAGES ret, 2
+    .byte 0xc2, 0, 0                /* ret 0, to the next instruction */
     inc %ebx
-    jmp ret_out
+    ret
+    .balign 4096, 0xcc
 
     .data
     .align 8
 pointer: .quad 0
 kept: .long 0
+    .bss
+    .align 4096
+pt: .skip 4096
+copy: .skip 4096
