@@ -51,7 +51,8 @@
 main:
     ENTER_LONG
     mov $1, %r15d
-    shl $47, %r15                   /* not canonical */
+    shl $47, %r15
+    add $PLACE, %r15                /* not canonical, and like PLACE below bit 47 */
     mov $0x10000002000, %r14        /* not mapped */
     mov $0x20000000000 + PLACE, %r13
     mov $PLACE, %r12d
