@@ -34,6 +34,7 @@ main:
     mov $3, %ebp                    /* the last round is what is shown */
 1:  movl $0x11111111, page_a + 4092(%rip)
     movl $0x22222222, page_b(%rip)
+    incl T + 16                     /* the first page is known to be there and writable */
     mov T + 4092, %r8
     mov %rcx, page_b(%rip)
     mov %rdx, page_a + 4088(%rip)
