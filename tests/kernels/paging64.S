@@ -160,6 +160,42 @@ rights:
     TRY "SMEP, fetch of a supervisor page"
     call *%r15
     ENDTRY
+    SET_PTE 0, page_rets, P | W | U
+    SET_ENTRY test_pd, 0, test_pt, P | W
+    RELOAD_CR3
+    TRY "SMEP, fetch of a page that is a supervisor's by the directory"
+    call *%r15
+    ENDTRY
+    SET_ENTRY test_pd, 0, test_pt, P | W | U
+    RELOAD_CR3
+    TRY "SMEP, jump within a page of user code"
+    movl $0xc3c3c3c3, page_rets(%rip)
+    CR4_CLEAR 0x100000
+    call *%r15
+    CR4_SET 0x100000
+    MARK
+    call *%r15
+    ENDTRY
+    SET_PTE 0, page_rets, 0
+    mov $MSR_EFER, %ecx
+    rdmsr
+    and $~0x800, %eax
+    wrmsr
+    TRY "SMEP without NXE, not present, fetch"
+    call *%r15
+    ENDTRY
+    SET_PTE 0, page_rets, P | W | U
+    TRY "SMEP without NXE, fetch of a user page"
+    call *%r15
+    ENDTRY
+    TRY "SMEP without NXE, read of a missing page"
+    mov 4096(%r15), %eax
+    ENDTRY
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $0x800, %eax
+    wrmsr
+    SET_PTE 0, page_rets, P | W
     CR4_CLEAR 0x100000
     orl $4, page_pml4(%rip)
     RELOAD_CR3
