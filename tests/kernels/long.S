@@ -12,6 +12,7 @@
     .set S_NP, SEL_FREE + 0x30
     .set S_CODE_NP, SEL_FREE + 0x38
     .set S_CONF, SEL_FREE + 0x40    /* conforming 64-bit code */
+    .set S_FREE, SEL_FREE + 0x50    /* two slots */
 
 .macro UD name, bytes:vararg
     TRY "\name"
@@ -87,6 +88,7 @@ main:
     call bases
     call msrs
     call cpuid_bits
+    call rights
     jmp finish64
 
     CODE32
@@ -854,6 +856,58 @@ cpuid_bits:
     DONE
     ENDTRY
     SHOW_REC "upper halves are cleared", F64_RAX
+    ret
+
+/* Which of the 16 system types an instruction accepts: a bit each. */
+.macro TYPES insn
+    xor %ebx, %ebx
+    mov $15, %edx
+1:  lea 0x80(%rdx), %eax            /* present, DPL 0 */
+    movb %al, gdt + S_FREE + 5(%rip)
+    add %ebx, %ebx
+    mov $S_FREE, %ecx
+    \insn %ecx, %eax
+    jnz 2f
+    inc %ebx
+2:  dec %edx
+    jns 1b
+    mov %ebx, %eax
+    SHOW "\insn, system types"
+.endm
+
+/* ZF for a selector, from level 3. */
+.macro USER_ZF insn, selector
+    TRY "user \insn \selector"
+    RING3
+    mov $\selector, %ecx
+    \insn
+    setz %al
+    movzx %al, %eax
+    DONE
+    ENDTRY
+    SHOW_REC "zf", F64_RAX
+.endm
+
+rights:
+    movq $0xffff, gdt + S_FREE(%rip)
+    movq $0, gdt + S_FREE + 8(%rip)
+    TYPES lar
+    TYPES lsl
+    USER_ZF "lar %ecx, %eax", SEL_DATA
+    USER_ZF "lar %ecx, %eax", SEL_USER_DATA
+    USER_ZF "lsl %ecx, %eax", SEL_CODE64
+    USER_ZF "lsl %ecx, %eax", S_CONF
+    USER_ZF "lar %ecx, %eax", SEL_TSS
+    USER_ZF "verr %cx", S_CONF
+    USER_ZF "verr %cx", SEL_CODE64
+    USER_ZF "verw %cx", SEL_USER_DATA
+    USER_ZF "verw %cx", SEL_USER64
+    TRY "lsl with pages"
+    mov $SEL_USER64, %ecx
+    mov $-1, %rax
+    .byte 0x48, 0x0f, 0x03, 0xc1    /* lsl rax, ecx */
+    ENDTRY
+    SHOW "limit"
     ret
 
     .data

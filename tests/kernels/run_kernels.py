@@ -37,6 +37,7 @@ NO_XINUSE = "TCG tracks no initial states"
 NO_X2APIC = "TCG of QEMU 7.2 offers neither x2APIC mode nor the TSC deadline"
 TWO_SHADOWS = "after one shadow a second one is up to the CPU"
 CPUS = {"intel": "pentium3,+lm,+nx,+syscall"}  # the rest runs on max
+NOT_ON_TCG = {"x87_irq": "QEMU 7.2 aborts when it signals FERR#"}
 DEVIATIONS = {
     "exceptions32": {
         "int1": "TCG has no INT1",
@@ -121,6 +122,7 @@ DEVIATIONS = {
         "wrmsr *": MSRS,
         "tsc, upper half": "TCG ignores writes of the TSC",
         "linear bits": "TCG offers LA57",
+        "l??, system types": "TCG accepts in long mode what is legal outside",
     },
     "stack_switches": {
         "ud, *": "TCG leaves EXT clear for exceptions",
@@ -245,6 +247,8 @@ def main():
     for name in names:
         expected = (HERE / f"{name}.expected").read_text().strip("\n").split("\n")
         for engine in engines:
+            if engine == "tcg" and name in NOT_ON_TCG:
+                continue
             lines, end = boot(engine, os.path.join(os.environ["TEST_KERNELS"], name))
             wrong = differences(name, engine, expected, lines)
             failed += bool(wrong or end)
