@@ -163,6 +163,7 @@ enum exec_result exec_iret(struct vcpu *vcpu, const struct insn *insn)
 {
     unsigned size = far_operand_size(insn);
 
+    vcpu->ignne = false; /* FERR# and IGNNE# go when the exception is cleared, which translated code does by itself */
     if (vcpu_real(vcpu))
         return iret_paragraphs(vcpu, size);
     if (vcpu_v86(vcpu)) {

@@ -12,7 +12,12 @@
 #include "cpu-model/exec/memory.h"
 #include "cpu-model/exec/reencode.h"
 #include "cpu-model/exec/rules.h"
+#include "cpu-model/exec/vector_int.h"
 #include "cpu-model/state/vector.h"
+
+enum { X87_EXCEPTIONS = 0x3f, FSW_SUMMARY = 0x8080 /* ES, B */, NATIVE_TRAP = 0x100 };
+
+static enum exec_result native_fault(struct vcpu *vcpu, unsigned trap);
 
 bool vector_check(struct vcpu *vcpu, enum vector_use use)
 {
@@ -37,6 +42,44 @@ bool vector_check(struct vcpu *vcpu, enum vector_use use)
         return vcpu->cr0 & CR0_TS ? vcpu_fault(vcpu, EXC_NM) : true;
     }
     return true;
+}
+
+/* The guest's x87 control and status words; the state is parked. ES and B follow from the rest. */
+static uint16_t x87_word(const struct vcpu *vcpu, unsigned at)
+{
+    return (uint16_t)(vcpu->vector_area[at] | vcpu->vector_area[at + 1] << 8);
+}
+
+static void set_x87_words(struct vcpu *vcpu, uint16_t fcw, uint16_t fsw)
+{
+    fsw &= (uint16_t)~FSW_SUMMARY;
+    if (fsw & ~fcw & X87_EXCEPTIONS)
+        fsw |= FSW_SUMMARY;
+    vcpu->vector_area[AREA_FCW] = (uint8_t)fcw;
+    vcpu->vector_area[AREA_FCW + 1] = (uint8_t)(fcw >> 8);
+    vcpu->vector_area[AREA_FSW] = (uint8_t)fsw;
+    vcpu->vector_area[AREA_FSW + 1] = (uint8_t)(fsw >> 8);
+}
+
+/* An instruction that would wait for an x87 exception, with IGNNE# asserted: runs with that exception masked. */
+static enum exec_result ignore_exception(struct vcpu *vcpu, const struct insn *insn, void *memory, const void *thunk)
+{
+    vector_park(vcpu);
+    uint16_t fcw = x87_word(vcpu, AREA_FCW), fsw = x87_word(vcpu, AREA_FSW);
+    uint16_t pending = fsw & (uint16_t)~fcw & X87_EXCEPTIONS, masked = fcw | pending;
+    set_x87_words(vcpu, masked, fsw);
+    vector_unpark(vcpu);
+    unsigned trap = native_call(vcpu, memory, thunk);
+    vector_park(vcpu);
+    /* FLDCW, FLDENV and FRSTOR have brought a control word of their own. */
+    unsigned extension = insn->modrm >> 3 & 7;
+    bool loads = insn->mem.present && ((insn->opcode == 0xd9 && (extension == 4 || extension == 5)) ||
+                                       (insn->opcode == 0xdd && extension == 4));
+    fcw = x87_word(vcpu, AREA_FCW);
+    fsw = x87_word(vcpu, AREA_FSW);
+    set_x87_words(vcpu, loads && !trap ? fcw : fcw & (uint16_t)~pending, fsw);
+    vcpu->ignne = vcpu->vector_area[AREA_FSW] & FSW_SUMMARY & 0xff;
+    return trap ? native_fault(vcpu, trap - NATIVE_TRAP) : EXEC_NEXT;
 }
 
 /* The host's exception inside a thunk, as the guest's. */
@@ -77,7 +120,11 @@ static enum exec_result run_thunk(struct vcpu *vcpu, const struct insn *insn, vo
     if (insn->vector != VECTOR_NONE)
         vector_unpark(vcpu);
     unsigned trap = native_call(vcpu, memory, entry->thunk);
-    return __builtin_expect(trap, 0) ? native_fault(vcpu, trap - 0x100) : EXEC_NEXT;
+    if (__builtin_expect(!trap, 1))
+        return EXEC_NEXT;
+    if (trap == NATIVE_TRAP + EXC_MF && vcpu->ignne && !(vcpu->cr0 & CR0_NE))
+        return ignore_exception(vcpu, insn, memory, entry->thunk);
+    return native_fault(vcpu, trap - NATIVE_TRAP);
 }
 
 /* How far the bit that BT, BTS, BTR or BTC means lies from the operand's address: a multiple of the operand size. */

@@ -84,7 +84,7 @@ void vcpu_reset(struct vcpu *vcpu, bool init)
     vcpu->efer = 0;
     vcpu_set_cpl(vcpu, 0);
     vcpu->interrupt_shadow = vcpu->debug_shadow = vcpu->nmi_blocked = false;
-    vcpu->halted = false;
+    vcpu->halted = vcpu->ignne = false;
     vcpu->waiting_for_sipi = false; /* application processors: whoever resets them sets it */
     vcpu->exception = (struct exception){0};
     if (!init)

@@ -7,6 +7,7 @@
 #define RING3_EXEC_VECTOR_INT_H
 
 enum {
+    AREA_FCW = 0,
     AREA_FSW = 2,
     AREA_FTW = 4, /* abridged */
     AREA_MXCSR = 24,

@@ -118,7 +118,7 @@ enum exec_result exec_maskmov(struct vcpu *vcpu, const struct insn *insn)
     if (!vector_check(vcpu, mmx ? VECTOR_MMX : insn->encoding == ENCODING_VEX ? VECTOR_AVX : VECTOR_SSE))
         return EXEC_FAULT;
     vector_park(vcpu);
-    if (mmx && x87_pending(vcpu)) {
+    if (mmx && x87_pending(vcpu) && (vcpu->cr0 & CR0_NE || !vcpu->ignne)) {
         if (!(vcpu->cr0 & CR0_NE)) { /* waits for IRQ 13 */
             vcpu->wires->ferr(vcpu->wires->machine);
             return EXEC_REPEAT;

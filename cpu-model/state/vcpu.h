@@ -240,6 +240,7 @@ struct vcpu {
     bool halted;
     bool waiting_for_sipi;
     bool a20_masked; /* address line 20 forced to 0 */
+    bool ignne;      /* IGNNE#: a pending x87 exception is ignored while CR0.NE = 0 (exec/native.c) */
     uint8_t sipi_vector;
     uint8_t watch_hit;          /* data breakpoints (DR6 bits) that the current instruction's accesses hit */
     struct exception exception; /* valid only right after a function said that it faulted */

@@ -131,6 +131,12 @@ static void on_a20(void *context, bool open)
     machine_kick(m, EVENT_FLUSH);
 }
 
+/* Inside a port write of the vCPU's own. */
+static void on_ignne(void *context)
+{
+    ((struct machine *)context)->vcpu->ignne = true;
+}
+
 /* An image's worker: done() is called on the main thread. */
 static void on_block_done(void *context)
 {
@@ -354,6 +360,7 @@ static int create_parts(struct machine *m, struct error *err)
         .interrupt = on_interrupt,
         .cpu_event = on_cpu_event,
         .a20 = on_a20,
+        .ignne = on_ignne,
         .reset = on_reset,
         .power_off = on_power_off,
         .exit = on_exit_status,

@@ -167,7 +167,8 @@ void pc_ferr(struct pc *pc)
     set_isa_irq(pc, IRQ_FERR, true);
 }
 
-/* F0h: clears the coprocessor's busy latch. F1h: resets the coprocessor; nothing is left to reset. */
+/* F0h: clears the coprocessor's busy latch and, while an error is signalled, has the CPU go on in spite of it. F1h:
+ * resets the coprocessor; nothing is left to reset. */
 static uint64_t coprocessor_read(void *device, uint64_t offset, unsigned size)
 {
     (void)device;
@@ -179,8 +180,11 @@ static void coprocessor_write(void *device, uint64_t offset, uint64_t value, uns
 {
     (void)value;
     (void)size;
-    if (offset == 0)
-        set_isa_irq(device, IRQ_FERR, false);
+    struct pc *pc = device;
+    if (offset || !pc->isa_sources[IRQ_FERR])
+        return;
+    set_isa_irq(pc, IRQ_FERR, false);
+    pc->config.ignne(pc->config.context);
 }
 
 static const struct bus_ops coprocessor_ops = {coprocessor_read, coprocessor_write, 1};

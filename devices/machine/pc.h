@@ -79,6 +79,7 @@ struct pc_config {
     void (*interrupt)(void *context); /* pc_interrupt_pending() may have become true */
     void (*cpu_event)(void *context, uint32_t events, uint8_t sipi_vector); /* EVENT_NMI, EVENT_INIT, EVENT_SIPI */
     void (*a20)(void *context, bool open);
+    void (*ignne)(void *context); /* from now on until the x87 exception is cleared */
     void (*reset)(void *context); /* the guest asked for it */
     void (*power_off)(void *context);
     void (*exit)(void *context, int status); /* isa-debug-exit */
