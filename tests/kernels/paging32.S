@@ -1,6 +1,7 @@
 /* 32-bit paging with and without PSE, PAE paging: rights, error codes, PDPTEs, large pages, refused control registers. */
 #include "tests/kernels/lib.inc"
 
+    .set S_B, SEL_FREE              /* a TSS */
     .set T, 0x80000000              /* the test window: one page table's worth */
     .set P, 1
     .set W, 2
@@ -74,6 +75,75 @@ set_high_pae:
     ENDTRY
 .endm
 
+/* A task with an address space of its own, and back. */
+.macro SPACES name, root
+    call reset_task
+    movl $\root, tss_b + 28
+    TRY "\name, jmp to a task and back"
+    ljmp $S_B, $0
+    ENDTRY
+    mov seen, %eax
+    SHOW "\name, there"
+    mov T + 16, %eax
+    SHOW "\name, here again"
+    mov seen + 4, %eax
+    sub $\root, %eax
+    SHOW "\name, its cr3"
+    call reset_task
+    movl $\root, tss_b + 28
+    movl $0, page_table2
+    TRY "\name, a page that only the task lacks"
+    movl $task_b_reads, try_ip
+    ljmp $S_B, $0
+    ENDTRY
+    xor %eax, %eax
+    str %ax
+    SHOW "\name, tr then"
+    mov %cr3, %eax
+    sub $\root, %eax
+    SHOW "\name, cr3 then"
+    mov tss + 28, %eax
+    mov %eax, %cr3
+    call reset_task
+.endm
+
+/* Main is the current task; B is fresh. Its window is page B. */
+reset_task:
+    pushal
+    mov %cr3, %eax
+    mov %eax, tss + 28
+    DESC S_B, tss_b, 103, 0x89, 0
+    andb $~2, gdt + SEL_TSS + 5
+    mov $SEL_TSS, %eax
+    ltr %ax
+    clts
+    mov $tss_b, %edi
+    mov $26, %ecx
+    xor %eax, %eax
+    rep stosl
+    movl $task_b, tss_b + 32
+    movl $2, tss_b + 36
+    movl $stack_b_top, tss_b + 56
+    .irp offset, 72, 80, 84
+    movl $SEL_DATA, tss_b + \offset
+    .endr
+    movl $SEL_CODE32, tss_b + 76
+    movl $104 << 16, tss_b + 100
+    movl $page_b + 7, page_table2
+    movl $0, page_table2 + 4
+    movl $0xa, page_a + 16
+    movl $0xb, page_b + 16
+    popal
+    ret
+
+task_b:
+    mov %cr3, %eax
+    mov %eax, seen + 4
+task_b_reads:
+    mov T + 16, %eax
+    mov %eax, seen
+    ljmp $SEL_TSS, $0
+
 main:
     mov $0x40000000, %eax
     cpuid
@@ -117,6 +187,13 @@ two_level:
     mov %eax, T + 8
     ENDTRY
     movl $page_table + 7, page_directory + (T >> 22) * 4
+    PTE P|W|U
+    mov $page_directory, %esi
+    mov $page_directory2, %edi
+    mov $1024, %ecx
+    rep movsl
+    movl $page_table2 + 7, page_directory2 + (T >> 22) * 4
+    SPACES "32-bit", page_directory2
     mov %cr3, %eax
     mov %eax, %cr3
     mov %cr0, %eax
@@ -246,6 +323,17 @@ pae:
     TRY "read through it"
     mov 0xc0000000, %eax
     ENDTRY
+    mov $pae_directories + 0x2000, %esi
+    mov $page_directory2, %edi
+    mov $1024, %ecx
+    rep movsl
+    movl $page_table2 + 7, page_directory2
+    mov $pdpt, %esi
+    mov $pdpt2, %edi
+    mov $8, %ecx
+    rep movsl
+    movl $page_directory2 + 1, pdpt2 + 16
+    SPACES "pae", pdpt2
     CR_STRICT "LME while paging", cr0, "mov $MSR_EFER, %ecx; rdmsr; or $0x100, %eax; wrmsr"
     CR_STRICT "PCIDE outside long mode", cr4, "or $0x20000, %eax"
     CR_STRICT "PE off while paging", cr0, "and $~1, %eax"
@@ -272,6 +360,9 @@ pae:
 set_entry: .long 0
 set_high: .long 0
 hypervisor: .long 0
+seen: .long 0, 0
+    .align 16
+tss_b: .skip 104
     .bss
     .align 4096
 page_directory: .skip 4096
@@ -279,4 +370,11 @@ page_table: .skip 4096
 own_table: .skip 4096
 page_a: .skip 4096
 pae_directories: .skip 4 * 4096
+page_directory2: .skip 4096
+page_table2: .skip 4096
+page_b: .skip 4096
+    .skip 1024
+stack_b_top:
+    .align 32
+pdpt2: .skip 32
 pdpt: .skip 32
