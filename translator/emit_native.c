@@ -136,11 +136,17 @@ static void emit_fold(struct translation_job *job, enum fold fold, const struct 
     job->bt->cache.sites[site].folded = true;
 }
 
+static void note_objection(struct translation_job *job, uint32_t site)
+{
+    job->bt->cache.sites[site].objects = job->insn.vector != VECTOR_NONE || insn_insists_on_alignment(&job->insn);
+}
+
 /* The instruction itself, once its operand is at hand. */
 static void emit_operation(struct translation_job *job, const struct scratch *scratch, const struct host_operands *host,
                            uint32_t site)
 {
     load_scratch(job, scratch);
+    note_objection(job, site);
     site_here(job, site);
     job->e.at += insn_reencode(job->e.at, &job->insn, host);
     store_scratch(job, scratch);
@@ -218,6 +224,7 @@ static void emit_based(struct translation_job *job, struct host_operands *host)
     host->base = (uint8_t)base;
     host->index = scratch_host[slot];
     host->disp = (int32_t)mem->disp;
+    note_objection(job, site);
     site_here(job, site);
     job->e.at += insn_reencode(job->e.at, insn, host);
     job->held_next = job->held;

@@ -290,6 +290,13 @@ static bool addressable(const struct vcpu *vcpu, uint64_t linear)
     return vcpu_code64(vcpu) ? lin_canonical(linear) : !(linear >> 32);
 }
 
+/* Would a walk for this store set the dirty bit of a page that may not come to be stored to? */
+static bool dirty_too_early(const struct vcpu *vcpu, const struct site *site, uint64_t linear)
+{
+    struct translation t;
+    return site->objects && !(mmu_walk_debug(vcpu, lin(linear), &t) && t.dirty);
+}
+
 /*
  * Fills the shadow entry for an access, so that it can be retried. False: the interpreter must perform the instruction,
  * which also raises whatever exception is due.
@@ -303,6 +310,8 @@ static bool fill_access(struct vcpu *vcpu, const struct site *site, uint64_t lin
     if ((linear & GUEST_PAGE_OFFSET) + rounded(site->size) > GUEST_PAGE_SIZE)
         return false;
     if (!addressable(vcpu, linear))
+        return false;
+    if (store && dirty_too_early(vcpu, site, linear))
         return false;
     if (!mmu_walk(vcpu, lin(linear), site->access, vcpu->cpl == 3, &t) || !t.host || (store && t.rom))
         return false;
@@ -343,7 +352,8 @@ static bool fill_window(struct vcpu *vcpu, const struct site *site)
     if (!view_window_open(view) || !window_charge(view->window))
         return false;
     for (uint64_t at = first; at <= last; at = (at | GUEST_PAGE_OFFSET) + 1) {
-        if (!addressable(vcpu, at) || !mmu_walk(vcpu, lin(at), site->access, vcpu->cpl == 3, &t) || !t.host)
+        if (!addressable(vcpu, at) || (site->access == ACCESS_WRITE && dirty_too_early(vcpu, site, at)) ||
+            !mmu_walk(vcpu, lin(at), site->access, vcpu->cpl == 3, &t) || !t.host)
             return false;
         shadow_fill(vcpu, lin(at), site->access, &t);
         filled |= window_fill(vcpu, view->window, lin(at), site->access, &t);

@@ -112,8 +112,9 @@ struct site {
     uint8_t kind;
     uint8_t size, access; /* enum access */
     bool window;          /* SITE_ACCESS through a window: it has no stub, `address` tells where */
-    bool folded; /* t holds the host address when the instruction runs: a trap cannot tell the linear address */
-    bool leave;  /* the rest of the block relies on what did not hold: go on in another block */
+    bool folded;  /* t holds the host address when the instruction runs: a trap cannot tell the linear address */
+    bool objects; /* a store that may fault by itself, so that the page must not become dirty before */
+    bool leave;   /* the rest of the block relies on what did not hold: go on in another block */
     struct held retry_held, next_held; /* what the code there relies on */
     struct site_address address;
 };

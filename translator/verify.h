@@ -35,9 +35,10 @@ enum {
 struct verify_state {
     uint64_t gpr[16], rip, flags;
     uint32_t eflags;
-    uint32_t stores; /* made so far */
-    uint32_t vector; /* which of struct verify's vectors; 0: as it was at the block's entry */
-    uint32_t system; /* which of struct verify's systems; 0: as it was at the block's entry */
+    uint32_t stores;  /* made so far */
+    uint32_t vector;  /* which of struct verify's vectors; 0: as it was at the block's entry */
+    uint32_t system;  /* which of struct verify's systems; 0: as it was at the block's entry */
+    bool mmx_follows; /* an MMX instruction with a memory operand comes next */
 };
 
 struct verify_store {

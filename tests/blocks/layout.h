@@ -1,0 +1,41 @@
+/*
+ * Where everything lies in the world of the block tests; for C and assembly.
+ *
+ * With paging, linear pages below 10h are physical ones of the same number, for the supervisor; what the programs use
+ * lies elsewhere than its linear addresses say, so that neighbours are not neighbours (world.c). Without, all is where
+ * it says.
+ */
+#ifndef RING3_TESTS_BLOCKS_LAYOUT_H
+#define RING3_TESTS_BLOCKS_LAYOUT_H
+
+#define IVT        0x00000
+#define GDT        0x01000
+#define IDT64      0x02000
+#define IDT32      0x03000
+#define TSS64      0x03800
+#define TSS32      0x03c00
+#define HANDLERS32 0x04000 /* 16 bytes for each vector, then what they have in common */
+#define HANDLERS64 0x05000
+#define HANDLERS16 0x06000
+#define LOG_AT     0x06ff8 /* offset in the log of the next entry */
+#define LOG        0x07000 /* 32 bytes for each exception or interrupt: RIP, vector, flags, error code, CR2; a ring */
+#define STACK0_TOP 0x09000
+#define PML4       0x0a000
+#define PDPT       0x0b000
+#define PD64       0x0c000
+#define PT64       0x0d000
+#define PD32       0x0e000
+#define PT32       0x0f000
+
+#define CODE       0x20000 /* 3 pages */
+#define CODE_ALIAS 0x24000 /* the same again, with paging */
+#define DATA       0x30000 /* 8 pages with different rights */
+#define DEVICE     0x36000 /* one of them: 0 to ffh: a write asks for an interrupt; 100h: a write is a DMA into code */
+#define COUNTER    0x37ff0
+#define STACK      0x3c000 /* 2 pages, those below are not present */
+#define RAM_BYTES  0x60000
+
+#define SEL_DATA0     0x10
+#define HANDLER_COUNT 64
+
+#endif

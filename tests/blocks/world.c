@@ -1,0 +1,568 @@
+/*
+ * The world of the block tests: memory, tables, devices, the two runs and their comparison. See world.h.
+ *
+ * Both vCPUs share the memory and take turns. Everything that the engine under test derived from memory is dropped
+ * before each program, so that a program alone repeats a failure. Thread: one. SDM Vol. 3 "Paging", "Segment
+ * descriptors", "Task management".
+ */
+#include "tests/blocks/world.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu-model/exec/exec.h"
+#include "cpu-model/exec/trap.h"
+#include "cpu-model/state/vector.h"
+#include "softmmu/mmu.h"
+#include "tests/instructions/image.h"
+#include "tests/instructions/random.h"
+#include "translator/emit.h"
+#include "translator/verify.h"
+
+extern const uint8_t handlers64[], handlers64_end[], handlers32[], handlers32_end[], handlers16[], handlers16_end[];
+
+enum {
+    SEL_CODE64_0 = 0x08,
+    SEL_CODE32_0 = 0x18,
+    SEL_CODE32_3 = 0x20 | 3,
+    SEL_DATA3 = 0x28 | 3,
+    SEL_CODE64_3 = 0x30 | 3,
+    SEL_CODE16_0 = 0x38,
+    SEL_DATA16_3 = 0x40 | 3,
+    SEL_CODE16_3 = 0x48 | 3,
+    SEL_LIMITED = 0x50 | 3,     /* base DATA - 800h, limit 8fffh */
+    SEL_EXPAND_DOWN = 0x58 | 3, /* base DATA, offsets from 1000h on */
+    SEL_READ_ONLY = 0x60 | 3,
+    SEL_TSS32 = 0x68,
+    SEL_TSS64 = 0x70, /* 16 bytes */
+    GDT_LIMIT = 0x7f,
+};
+
+enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20 };
+
+/* ---- memory as it is before each program ---- */
+
+static void put(struct world *world, uint64_t at, unsigned size, uint64_t value)
+{
+    memcpy(world->fresh + at, &value, size);
+}
+
+/* access: bits 40-47; nibble: G, D/B, L, AVL. */
+static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned nibble)
+{
+    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
+           (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)nibble << 52 | (uint64_t)(base >> 24) << 56;
+}
+
+static void make_descriptors(struct world *world)
+{
+    const uint64_t gdt[] = {
+        [SEL_CODE64_0 / 8] = descriptor(0, 0xfffff, 0x9b, 0xa),
+        [SEL_DATA0 / 8] = descriptor(0, 0xfffff, 0x93, 0xc),
+        [SEL_CODE32_0 / 8] = descriptor(0, 0xfffff, 0x9b, 0xc),
+        [SEL_CODE32_3 / 8] = descriptor(0, 0xfffff, 0xfb, 0xc),
+        [SEL_DATA3 / 8] = descriptor(0, 0xfffff, 0xf3, 0xc),
+        [SEL_CODE64_3 / 8] = descriptor(0, 0xfffff, 0xfb, 0xa),
+        [SEL_CODE16_0 / 8] = descriptor(CODE, 0xffff, 0x9b, 0),
+        [SEL_DATA16_3 / 8] = descriptor(DATA, 0xffff, 0xf3, 0),
+        [SEL_CODE16_3 / 8] = descriptor(CODE, 0xffff, 0xfb, 0),
+        [SEL_LIMITED / 8] = descriptor(DATA - 0x800, 0x8fff, 0xf3, 4),
+        [SEL_EXPAND_DOWN / 8] = descriptor(DATA, 0xfff, 0xf7, 4),
+        [SEL_READ_ONLY / 8] = descriptor(0, 0xfffff, 0xf1, 0xc),
+        [SEL_TSS32 / 8] = descriptor(TSS32, 0x67, 0x8b, 0),
+        [SEL_TSS64 / 8] = descriptor(TSS64, 0x67, 0x8b, 0),
+    };
+    memcpy(world->fresh + GDT, gdt, sizeof(gdt));
+    for (unsigned v = 0; v < HANDLER_COUNT; v++) {
+        uint64_t gate = 0xeeull << 40; /* interrupt gate, DPL 3 */
+        put(world, IDT64 + v * 16, 8, gate | (HANDLERS64 + v * 16) | SEL_CODE64_0 << 16);
+        put(world, IDT32 + v * 8, 8, gate | (HANDLERS32 + v * 16) | SEL_CODE32_0 << 16);
+        put(world, IVT + v * 4, 4, HANDLERS16 / 16 << 16 | v * 16);
+    }
+    put(world, TSS64 + 4, 8, STACK0_TOP);
+    put(world, TSS64 + 0x66, 2, 0x68);
+    put(world, TSS32 + 4, 8, STACK0_TOP | (uint64_t)SEL_DATA0 << 32);
+    put(world, TSS32 + 0x66, 2, 0x68);
+    memcpy(world->fresh + HANDLERS64, handlers64, (size_t)(handlers64_end - handlers64));
+    memcpy(world->fresh + HANDLERS32, handlers32, (size_t)(handlers32_end - handlers32));
+    memcpy(world->fresh + HANDLERS16, handlers16, (size_t)(handlers16_end - handlers16));
+}
+
+/* The physical page of a linear one, and its entry's bits. */
+static unsigned page_of(unsigned page, unsigned *bits)
+{
+    static const uint8_t code[3] = {0x40, 0x43, 0x41}, data[8] = {0x50, 0x55, 0x52, 0x53, 0x51, 0x57, 0x36, 0x54};
+    static const uint8_t rights[8] = {7, 7, 5, 6, 7, 3, 7, 7}; /* P, R/W, U/S of the data pages */
+    *bits = PTE_P | PTE_RW | (page < 0x10 ? 0 : PTE_US);
+    if (page >= 0x20 && page < 0x28) {
+        if ((page & 3) == 3)
+            *bits = 0;
+        return code[(page & 3) % 3];
+    }
+    if (page >= 0x30 && page < 0x38) {
+        *bits = rights[page - 0x30];
+        return data[page - 0x30];
+    }
+    if (page == STACK >> 12 || page == (STACK >> 12) + 1)
+        return page == STACK >> 12 ? 0x5c : 0x5a;
+    if (page >= 0x10)
+        *bits = PTE_RW | PTE_US; /* made present by the handler */
+    return page >= 0x38 && page < 0x3c ? 0x58 + (page & 3) : page;
+}
+
+static void make_page_tables(struct world *world)
+{
+    const unsigned all = PTE_P | PTE_RW | PTE_US;
+    put(world, PML4, 8, PDPT | all);
+    put(world, PDPT, 8, PD64 | all);
+    put(world, PD64, 8, PT64 | all);
+    put(world, PD32, 4, PT32 | all);
+    for (unsigned page = 0; page < RAM_BYTES >> 12; page++) {
+        unsigned bits, to = page_of(page, &bits);
+        put(world, PT64 + page * 8, 8, to << 12 | bits);
+        put(world, PT32 + page * 4, 4, to << 12 | bits);
+    }
+}
+
+/* Where a byte of the programs' linear space lies. */
+static uint32_t place(enum block_mode mode, uint32_t linear)
+{
+    unsigned bits;
+    return mode_paging(mode) ? page_of(linear >> 12, &bits) << 12 | (linear & 0xfff) : linear;
+}
+
+/* ---- devices ---- */
+
+static void say_to(struct world *world, uint64_t what)
+{
+    world->talk.hash = (world->talk.hash ^ what) * 0x9e3779b97f4a7c15ull;
+    world->talk.hash ^= world->talk.hash >> 29;
+}
+
+static uint64_t answer(struct world *world, uint64_t asked, unsigned size)
+{
+    say_to(world, asked << 4 | size);
+    return world->talk.hash * ++world->talk.reads >> 7;
+}
+
+static uint64_t io_read(void *machine, uint16_t port, unsigned size)
+{
+    return answer(machine, port, size);
+}
+
+static void io_write(void *machine, uint16_t port, uint64_t value, unsigned size)
+{
+    struct world *world = machine;
+    world->talk.writes++;
+    say_to(world, value ^ (uint64_t)port << 40 ^ (uint64_t)size << 60);
+}
+
+static uint64_t mmio_read(void *machine, gpa_t at, unsigned size)
+{
+    return answer(machine, at.v, size);
+}
+
+static void mmio_write(void *machine, gpa_t at, uint64_t value, unsigned size)
+{
+    struct world *world = machine;
+    unsigned offset = (unsigned)at.v & 0xfff;
+    world->talk.writes++;
+    say_to(world, value ^ at.v << 40 ^ (uint64_t)size << 60);
+    if (offset < 0x100) {
+        world->talk.interrupts++;
+        vcpu_kick(world->running, EVENT_INTR);
+    } else if (offset == 0x100 && size == 4) { /* a byte, and above it the offset in the code */
+        uint8_t byte = (uint8_t)value;
+        bool paging = world->running->cr0 & CR0_PG;
+        uint32_t to = place(paging ? MODE_64_USER : MODE_REAL, CODE + (value >> 8) % (3 * 4096));
+        space_write_bytes(&world->space, gpa(to), &byte, 1);
+    }
+}
+
+static bool pending_interrupt(void *machine)
+{
+    const struct world *world = machine;
+    return world->talk.acknowledged < world->talk.interrupts;
+}
+
+static int acknowledge_interrupt(void *machine)
+{
+    struct world *world = machine;
+    say_to(world, world->running->rip);
+    return 0x30 + (world->talk.acknowledged++ & 15);
+}
+
+static int apic_msr(void *machine, uint32_t msr, uint64_t *value)
+{
+    (void)machine, (void)msr, (void)value;
+    return 1;
+}
+
+static int apic_msr_write(void *machine, uint32_t msr, uint64_t value)
+{
+    (void)machine, (void)msr, (void)value;
+    return 1;
+}
+
+static uint8_t get_tpr(void *machine)
+{
+    (void)machine;
+    return 0;
+}
+
+static void set_tpr(void *machine, uint8_t value)
+{
+    say_to(machine, value);
+}
+
+static void ferr(void *machine)
+{
+    say_to(machine, 13);
+}
+
+/* ---- life ---- */
+
+static int make_vcpu(struct world *world, struct vcpu **vcpu, const struct engine_ops *engine,
+                     const struct engine_config *config, struct error *err)
+{
+    *vcpu = shadow_vcpu_create(err);
+    if (!*vcpu)
+        return -ENOMEM;
+    (*vcpu)->space = &world->space;
+    (*vcpu)->wires = &world->wires;
+    int r = cpu_model_parse("max", &(*vcpu)->features, err);
+    if (r)
+        return r;
+    vector_reset(*vcpu);
+    vcpu_reset(*vcpu, false);
+    return engine->create(*vcpu, config, err);
+}
+
+int world_create(struct world *world, const struct engine_ops *engine, const struct engine_config *config,
+                 struct error *err)
+{
+    *world = (struct world){.engine = engine};
+    world->wires = (struct vcpu_wires){.machine = world,
+                                       .io_read = io_read,
+                                       .io_write = io_write,
+                                       .mmio_read = mmio_read,
+                                       .mmio_write = mmio_write,
+                                       .pending_interrupt = pending_interrupt,
+                                       .acknowledge_interrupt = acknowledge_interrupt,
+                                       .apic_msr_read = apic_msr,
+                                       .apic_msr_write = apic_msr_write,
+                                       .get_tpr = get_tpr,
+                                       .set_tpr = set_tpr,
+                                       .ferr = ferr};
+    int r = trap_install(err);
+    if (!r)
+        r = trap_thread_start(err);
+    if (!r)
+        r = space_init(&world->space, RAM_BYTES, err);
+    if (!r)
+        r = space_reserve(&world->space, RAM_BYTES, "ram", &world->ram, err);
+    /* All but the device's page. */
+    struct space_slot low = {.base = 0, .size = DEVICE, .host = world->ram, .name = "low"};
+    struct space_slot high = {.base = DEVICE + 0x1000,
+                              .size = RAM_BYTES - DEVICE - 0x1000,
+                              .host = world->ram + DEVICE + 0x1000,
+                              .name = "high"};
+    if (!r)
+        r = space_map(&world->space, &low, err);
+    if (!r)
+        r = space_map(&world->space, &high, err);
+    if (!r)
+        r = make_vcpu(world, &world->reference, &engine_interp, &(const struct engine_config){0}, err);
+    if (!r)
+        r = make_vcpu(world, &world->tested, engine, config, err);
+    if (r)
+        return r;
+    world->fresh = malloc(RAM_BYTES);
+    world->result[0].ram = malloc(RAM_BYTES);
+    world->result[1].ram = world->ram;
+    memcpy(world->fresh, data_pool, POOL_BYTES);
+    for (unsigned at = 0; at < RAM_BYTES; at += 0x1000)
+        memcpy(world->fresh + at, data_pool + at % POOL_BYTES, 0x1000);
+    memset(world->fresh, 0, 0x10000);
+    make_descriptors(world);
+    make_page_tables(world);
+    return 0;
+}
+
+void world_destroy(struct world *world)
+{
+    engine_interp.destroy(world->reference);
+    world->engine->destroy(world->tested);
+    shadow_vcpu_destroy(world->reference);
+    shadow_vcpu_destroy(world->tested);
+    free(world->fresh);
+    free(world->result[0].ram);
+    space_destroy(&world->space);
+    trap_thread_stop();
+}
+
+/* ---- the start of a program ---- */
+
+static void set_segment(struct world *world, struct vcpu *vcpu, unsigned segment, uint16_t selector)
+{
+    uint64_t entry;
+    memcpy(&entry, world->fresh + GDT + (selector & 0xfff8), 8);
+    segment_from_descriptor(&vcpu->segment[segment], selector, entry);
+}
+
+static void set_segments(struct world *world, struct vcpu *vcpu, enum block_mode mode)
+{
+    static const uint16_t code[BLOCK_MODES] = {SEL_CODE64_0, SEL_CODE64_3, SEL_CODE32_3, SEL_CODE16_3,
+                                               SEL_CODE32_0, SEL_CODE32_3, SEL_CODE16_0};
+    bool user = mode_user(mode), small = mode == MODE_COMPAT16 || mode == MODE_16_KERNEL;
+    if (mode == MODE_V86 || mode == MODE_REAL) {
+        static const uint16_t value[SEG_COUNT] = {DATA >> 4, CODE >> 4,          DATA >> 4,
+                                                  DATA >> 4, (DATA >> 4) + 0x7f, (DATA >> 4) + 0x100};
+        for (unsigned i = 0; i < SEG_COUNT; i++)
+            segment_set_real(vcpu, i, value[i]);
+    } else {
+        set_segment(world, vcpu, SEG_CS, code[mode]);
+        set_segment(world, vcpu, SEG_SS, mode == MODE_COMPAT16 ? SEL_DATA16_3 : user ? SEL_DATA3 : SEL_DATA0);
+        set_segment(world, vcpu, SEG_DS, small ? SEL_DATA16_3 : SEL_DATA3);
+        set_segment(world, vcpu, SEG_ES, small ? SEL_DATA16_3 : SEL_DATA3);
+        set_segment(world, vcpu, SEG_FS, SEL_LIMITED);
+        set_segment(world, vcpu, SEG_GS, SEL_EXPAND_DOWN);
+    }
+    if (mode_code_size(mode) == 8) {
+        vcpu->segment[SEG_FS].base = DATA + 0x7fc;
+        vcpu->segment[SEG_GS].base = DATA + 0x1000;
+    }
+    vcpu_set_cpl(vcpu, user ? 3 : 0);
+}
+
+static void set_mode(struct world *world, struct vcpu *vcpu, enum block_mode mode)
+{
+    bool legacy = mode >= MODE_32_KERNEL;
+    vcpu->cr0 = CR0_ET | CR0_NE | CR0_MP;
+    if (mode != MODE_REAL)
+        vcpu->cr0 |= CR0_PE | CR0_WP | CR0_PG;
+    vcpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | (legacy ? 0 : CR4_PAE | CR4_OSXSAVE | CR4_FSGSBASE);
+    vcpu->efer = legacy ? 0 : EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+    vcpu->cr3 = legacy ? PD32 : PML4;
+    vcpu->xcr0 = 7;
+    vcpu->gdtr = (struct table_register){.base = GDT, .limit = GDT_LIMIT};
+    if (mode == MODE_REAL)
+        vcpu->idtr = (struct table_register){.base = IVT, .limit = 0x3ff};
+    else
+        vcpu->idtr = legacy ? (struct table_register){.base = IDT32, .limit = HANDLER_COUNT * 8 - 1}
+                            : (struct table_register){.base = IDT64, .limit = HANDLER_COUNT * 16 - 1};
+    set_segment(world, vcpu, SEG_TR, legacy ? SEL_TSS32 : SEL_TSS64);
+    vcpu->segment[SEG_LDTR] = (struct segment){.attributes = SEG_UNUSABLE};
+}
+
+static void set_state(struct world *world, struct vcpu *vcpu, const struct start *start)
+{
+    uint64_t components = 7;
+    vcpu_reset(vcpu, false);
+    set_mode(world, vcpu, start->mode);
+    vcpu_set_eflags(vcpu, start->eflags | (start->mode == MODE_V86 ? FLAG_VM : 0));
+    set_segments(world, vcpu, start->mode);
+    if (start->fpu_off)
+        vcpu->cr0 |= CR0_TS;
+    memcpy(vcpu->gpr, start->gpr, sizeof(vcpu->gpr));
+    memcpy(vcpu->dr, start->dr, sizeof(start->dr));
+    vcpu->dr[7] = start->dr7 | 0x400;
+    vcpu->rip = start->entry - (mode_code_size(start->mode) == 2 ? CODE : 0);
+    memcpy(vcpu->vector_area, start->vector, 28);
+    memcpy(vcpu->vector_area + 32, start->vector + 32, sizeof(start->vector) - 32);
+    memcpy(vcpu->vector_area + 512, &components, 8);
+    vcpu->vector_live = false;
+    vcpu->kernel_gs_base = DATA + 0x1800;
+    vcpu->tsc_offset = 0;
+    vcpu->exception = (struct exception){0};
+    vcpu->halted = vcpu->interrupt_shadow = vcpu->debug_shadow = vcpu->nmi_blocked = false;
+    vcpu->watch_hit = 0;
+    vcpu->events = start->interrupts ? EVENT_INTR : 0;
+    vcpu->run = 1;
+    mmu_flush_all(vcpu, true);
+}
+
+static void set_world(struct world *world, struct vcpu *vcpu, const struct start *start)
+{
+    memcpy(world->ram, world->fresh, RAM_BYTES);
+    for (unsigned at = 0; at < sizeof(start->code); at += 0x1000)
+        memcpy(world->ram + place(start->mode, CODE + at), start->code + at, 0x1000);
+    world->talk = (struct talk){.interrupts = start->interrupts};
+    world->running = vcpu;
+    world->space.code_written = NULL;
+    world->space.cleaned = NULL;
+    set_state(world, vcpu, start);
+}
+
+/* ---- the runs ---- */
+
+/* Where programs and handlers are; elsewhere is data, which may be an RDTSC. */
+static bool in_code(const struct vcpu *vcpu)
+{
+    uint64_t at = vcpu_code64(vcpu) ? vcpu->rip : (uint32_t)(vcpu->segment[SEG_CS].base + vcpu->rip);
+    return (at >= CODE && at < CODE_ALIAS + 0x3000) || (at >= HANDLERS32 && at < HANDLERS16 + 0x1000);
+}
+
+bool world_run_reference(struct world *world, const struct start *start, uint64_t budget)
+{
+    struct vcpu *vcpu = world->reference;
+    struct interp *interp = vcpu->engine;
+    struct trap_region region = {.start = interp->cache.code_rx,
+                                 .end = interp->cache.code_rx + ((size_t)THUNK_MAX << INSN_CACHE_BITS),
+                                 .handle = native_trap,
+                                 .context = vcpu};
+    enum run_exit exit = RUN_CONTINUE;
+
+    set_world(world, vcpu, start);
+    trap_region_set(0, &region);
+    for (world->steps = 0; world->steps < budget && exit == RUN_CONTINUE; world->steps++) {
+        if (vcpu->halted || events_due(vcpu))
+            exit = events_handle(vcpu);
+        if (exit == RUN_CONTINUE && !vcpu->halted && (!in_code(vcpu) || !interp_step(vcpu)))
+            exit = RUN_SHUTDOWN;
+    }
+    vector_park(vcpu);
+    world->result[0].talk = world->talk;
+    memcpy(world->result[0].ram, world->ram, RAM_BYTES);
+    return exit == RUN_HALTED && in_code(vcpu);
+}
+
+void world_run_tested(struct world *world, const struct start *start)
+{
+    struct vcpu *vcpu = world->tested;
+    struct bt *bt = vcpu->engine;
+    set_world(world, vcpu, start);
+    if (world->engine != &engine_interp) {
+        tcache_flush(&bt->cache, vcpu);
+        bt->modes = (struct mode_table){0};
+        bt->chaos = start->chaos;
+    }
+    enum run_exit exit = world->engine->run(vcpu);
+    world->result[1].end = exit == RUN_HALTED    ? NULL
+                           : exit == RUN_STOPPED ? "it does not end"
+                           : exit == RUN_FAILED  ? world->engine->failure(vcpu)
+                                                 : "the CPU shut down";
+    world->result[1].talk = world->talk;
+    if (exit == RUN_FAILED) {
+        bt->verify->failed = false;
+        bt->verify->attempt = bt->verify->block_limit = 0;
+        bt->verify->search = SEARCH_NONE;
+    }
+}
+
+/* ---- the comparison ---- */
+
+struct report {
+    char *text;
+    size_t room, used;
+    unsigned differences;
+};
+
+static void differ(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void differ(struct report *r, const char *format, ...)
+{
+    va_list arguments;
+    if (r->differences++ > 24 || r->used >= r->room)
+        return;
+    va_start(arguments, format);
+    int n = vsnprintf(r->text + r->used, r->room - r->used, format, arguments);
+    va_end(arguments);
+    r->used += (size_t)n;
+}
+
+static void compare(struct report *r, const char *name, uint64_t reference, uint64_t tested)
+{
+    if (reference != tested)
+        differ(r, "  %-10s interpreted %llx, tested %llx\n", name, (unsigned long long)reference,
+               (unsigned long long)tested);
+}
+
+static void compare_segment(struct report *r, const char *name, const struct segment *a, const struct segment *b)
+{
+    if (a->selector != b->selector || a->base != b->base || a->limit != b->limit || a->attributes != b->attributes)
+        differ(
+            r,
+            "  %-10s interpreted %x, base %llx limit %x attributes %x, tested %x, base %llx limit %x attributes %x\n",
+            name, a->selector, (unsigned long long)a->base, a->limit, a->attributes, b->selector,
+            (unsigned long long)b->base, b->limit, b->attributes);
+}
+
+static void compare_registers(struct report *r, const struct vcpu *a, const struct vcpu *b)
+{
+    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+    static const char *const segments[SEG_ALL] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
+    for (unsigned i = 0; i < 16; i++)
+        compare(r, names[i], a->gpr[i], b->gpr[i]);
+    compare(r, "rip", a->rip, b->rip);
+    compare(r, "flags", vcpu_eflags(a), vcpu_eflags(b));
+    for (unsigned i = 0; i < SEG_ALL; i++)
+        compare_segment(r, segments[i], &a->segment[i], &b->segment[i]);
+    compare(r, "cr0", a->cr0, b->cr0);
+    compare(r, "cr2", a->cr2, b->cr2);
+    compare(r, "cr3", a->cr3, b->cr3);
+    compare(r, "dr6", a->dr[6], b->dr[6]);
+    compare(r, "dr7", a->dr[7], b->dr[7]);
+    compare(r, "gs base", a->kernel_gs_base, b->kernel_gs_base);
+    compare(r, "cpl", a->cpl, b->cpl);
+    compare(r, "shadows", a->interrupt_shadow | a->debug_shadow << 1, b->interrupt_shadow | b->debug_shadow << 1);
+}
+
+/* The registers of the x87 as they are when TOP is 0. */
+static void turn_stack(uint8_t *area)
+{
+    unsigned top = area[3] >> 3 & 7;
+    uint8_t stack[8][16];
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(stack[(i + top) & 7], area + 32 + 16 * i, 16);
+    memcpy(area + 32, stack, sizeof(stack));
+    area[3] &= (uint8_t)~0x38;
+}
+
+/* All but the x87's pointers and last opcode. An MMX instruction that page-faults may have set TOP to 0, or not. */
+static void compare_vector(struct report *r, struct world *world)
+{
+    uint8_t area[2][832];
+    uint32_t log_at, last;
+    memcpy(area[0], world->reference->vector_area, sizeof(area[0]));
+    memcpy(area[1], world->tested->vector_area, sizeof(area[1]));
+    memcpy(&log_at, world->ram + LOG_AT, 4);
+    memcpy(&last, world->ram + LOG + ((log_at - 32) & 0xfe0) + 8, 4);
+    if (last == EXC_PF && (area[0][3] ^ area[1][3]) & 0x38 && (!(area[0][3] & 0x38) || !(area[1][3] & 0x38))) {
+        turn_stack(area[0]);
+        turn_stack(area[1]);
+    }
+    for (unsigned i = 0; i < sizeof(area[0]); i++)
+        if ((i < 6 || (i >= 24 && i < 416) || i >= 576) && area[0][i] != area[1][i])
+            differ(r, "  XSAVE area, byte %u: interpreted %x, tested %x\n", i, area[0][i], area[1][i]);
+}
+
+/* Accessed bits of pages may be set ahead of what the program does. */
+static uint8_t compared_bits(unsigned at)
+{
+    bool entry = at >= PT64 && at < PT64 + 0x300 ? at % 8 == 0 : at >= PT32 && at < PT32 + 0x180 && at % 4 == 0;
+    return entry ? (uint8_t)~PTE_A : 0xff;
+}
+
+bool world_same(struct world *world, char *text, size_t room)
+{
+    struct report r = {.text = text, .room = room};
+    const struct result *a = &world->result[0], *b = &world->result[1];
+    text[0] = 0;
+    if (b->end)
+        differ(&r, "  %s\n", b->end);
+    compare_registers(&r, world->reference, world->tested);
+    compare_vector(&r, world);
+    if (memcmp(a->ram, b->ram, RAM_BYTES))
+        for (unsigned i = 0; i < RAM_BYTES; i++)
+            if ((a->ram[i] ^ b->ram[i]) & compared_bits(i))
+                differ(&r, "  RAM %05x   interpreted %02x, tested %02x\n", i, a->ram[i], b->ram[i]);
+    compare(&r, "talk", a->talk.hash, b->talk.hash);
+    compare(&r, "reads", a->talk.reads, b->talk.reads);
+    compare(&r, "writes", a->talk.writes, b->talk.writes);
+    compare(&r, "interrupts", a->talk.acknowledged, b->talk.acknowledged);
+    return !r.differences;
+}
