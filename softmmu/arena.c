@@ -82,9 +82,11 @@ static unsigned used_conflicts(const struct used_ranges *used, uint64_t start, u
 }
 
 /* The residue for an arena of `size` bytes with the fewest conflicts; almost always there is one with none. */
-static uint64_t choose_residue(const struct used_ranges *used, uint64_t size)
+static uint64_t choose_residue(const struct used_ranges *used, uint64_t size, uint32_t where)
 {
-    uint64_t best = LOWEST;
+    uint64_t best = LOWEST, room = ALIAS_DISTANCE - LOWEST - size - GUARD;
+    if (where)
+        best += where * 0x9e3779b97f4a7c15ull % room & -(uint64_t)HUGE_PAGE;
     unsigned best_conflicts = used_conflicts(used, best - GUARD, size + 2 * GUARD);
     for (unsigned i = 0; i < used->count && best_conflicts; i++) {
         uint64_t residue = (used->range[i].end + ROOM + GUARD + HUGE_PAGE - 1) & -(uint64_t)HUGE_PAGE;
@@ -170,7 +172,7 @@ static bool map_memory(struct arena *arena, uint8_t *base)
     return mmap(base, arena->size, PROT_READ | PROT_WRITE, kind | MAP_FIXED, arena->fd, 0) != MAP_FAILED;
 }
 
-int arena_create(struct arena *arena, uint64_t bytes, struct error *err)
+int arena_create(struct arena *arena, uint64_t bytes, uint32_t where, struct error *err)
 {
     memset(arena, 0, sizeof(*arena));
     arena->fd = -1;
@@ -186,7 +188,7 @@ int arena_create(struct arena *arena, uint64_t bytes, struct error *err)
             free(used.range);
             return error_set(err, -ENOMEM, "cannot list the process's mappings: out of memory");
         }
-        residue = choose_residue(&used, arena->size);
+        residue = choose_residue(&used, arena->size, where);
         free(used.range);
         reserve_aliases(arena, residue);
     } else {

@@ -33,8 +33,9 @@ struct arena {
 };
 
 /* Makes an arena of `bytes` (rounded up to whole pages; at most ARENA_MAX_BYTES and a little). Memory is taken from the
- * host when it is touched. Returns 0, -EINVAL or -ENOMEM with a message. Failed aliases are not an error. */
-int arena_create(struct arena *arena, uint64_t bytes, struct error *err);
+ * host when it is touched. `where` not 0: looks first at a place that follows from it. Returns 0, -EINVAL or -ENOMEM
+ * with a message. Failed aliases are not an error. */
+int arena_create(struct arena *arena, uint64_t bytes, uint32_t where, struct error *err);
 void arena_destroy(struct arena *arena); /* a zeroed struct is accepted */
 
 #endif

@@ -221,6 +221,24 @@ static uint16_t current_pcid(const struct vcpu *vcpu)
     return vcpu->cr4 & CR4_PCIDE ? vcpu->cr3 & 0xfff : 0;
 }
 
+/* Forgets all that a view knows: it becomes another PCID's. */
+static void empty_view(struct view *view)
+{
+    drop_view(view, true);
+    view_forget_code(view);
+    if (view->window)
+        window_reset(view->window);
+}
+
+void shadow_evict(struct vcpu *vcpu, unsigned number)
+{
+    struct view *view = &vcpu->shadow->view[number];
+    if (number == VIEW_KERNEL || !view->in_use)
+        return;
+    empty_view(view);
+    view->in_use = false;
+}
+
 struct view *shadow_select(struct vcpu *vcpu)
 {
     struct shadow *shadow = vcpu->shadow;
@@ -239,10 +257,7 @@ struct view *shadow_select(struct vcpu *vcpu)
         }
         if (!best) {
             best = oldest;
-            drop_view(best, true);
-            view_forget_code(best);
-            if (best->window)
-                window_reset(best->window);
+            empty_view(best);
             best->in_use = true;
             best->pcid = pcid;
         }

@@ -109,6 +109,10 @@ void shadow_destroy(struct vcpu *vcpu);
 /* Chooses the view for the current CPL and CR3/PCID as vcpu->shadow->current, and returns it. */
 struct view *shadow_select(struct vcpu *vcpu);
 
+/* Gives a user's view away, as if another PCID had needed it; for tests. The vCPU is between two instructions, and
+ * selects a view before it goes on. */
+void shadow_evict(struct vcpu *vcpu, unsigned view);
+
 /* The current view has run user code for a while: considers a window for it (window_tick). Ordinary code. */
 void shadow_window_tick(struct vcpu *vcpu, uint64_t now, uint64_t cycles_per_ms);
 

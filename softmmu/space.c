@@ -23,9 +23,14 @@ enum {
 
 int space_init(struct space *space, uint64_t bytes, struct error *err)
 {
+    return space_init_at(space, bytes, 0, err);
+}
+
+int space_init_at(struct space *space, uint64_t bytes, uint32_t where, struct error *err)
+{
     memset(space, 0, sizeof(*space));
     /* Room so that each slot can start where huge pages are possible. */
-    int result = arena_create(&space->reservation, bytes + (uint64_t)SPACE_MAX_SLOTS * HUGE_PAGE, err);
+    int result = arena_create(&space->reservation, bytes + (uint64_t)SPACE_MAX_SLOTS * HUGE_PAGE, where, err);
     if (result)
         return result;
     space->arena = space->reservation.base;

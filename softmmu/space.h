@@ -59,6 +59,8 @@ struct space {
 
 /* Reserves the arena for `bytes` of RAM and ROM in all. Returns 0 or -errno with a message. */
 int space_init(struct space *space, uint64_t bytes, struct error *err);
+/* The same at another place of the address space, which follows from `where`; for tests. */
+int space_init_at(struct space *space, uint64_t bytes, uint32_t where, struct error *err);
 void space_destroy(struct space *space);
 
 /* Puts `size` bytes of zeroed memory at guest-physical `base`. Overlap: -EEXIST naming both. *host (may be null) gets

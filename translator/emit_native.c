@@ -7,12 +7,14 @@
  * What does not fit is left to the interpreter. Thread: the vCPU's own; ordinary code.
  */
 #include "cpu-model/exec/reencode.h"
+#include "translator/chaos.h"
 #include "translator/emit.h"
 
 /* Which of the two scratch registers hold which guest register for one instruction. */
 struct scratch {
     uint8_t guest[2]; /* [0] rcx, [1] t: guest register, or HOST_NONE */
     bool busy[2];     /* not available */
+    unsigned first;   /* tried first */
 };
 
 static const uint8_t scratch_host[2] = {HOST_RCX, HOST_T};
@@ -27,11 +29,13 @@ static unsigned place(const struct insn *insn, struct scratch *scratch, unsigned
             return scratch_host[i];
     if (host != HOST_NONE && !(insn_no_rex(insn) && host >= 8))
         return host;
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned n = 0; n < 2; n++) {
+        unsigned i = n ^ scratch->first;
         if (!scratch->busy[i] && scratch->guest[i] == HOST_NONE && !(insn_no_rex(insn) && i == 1)) {
             scratch->guest[i] = (uint8_t)guest;
             return scratch_host[i];
         }
+    }
     return HOST_NONE;
 }
 
@@ -243,7 +247,7 @@ static void emit_with_memory(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
     struct host_operands host = {0};
-    struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}};
+    struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}, 0};
     struct address address;
     bool t_free = leaves_t_free(insn), store = insn->mem.access & MEM_WRITE;
 
@@ -349,7 +353,7 @@ static void emit_without_memory(struct translation_job *job)
 {
     const struct insn *insn = &job->insn;
     struct host_operands host = {0};
-    struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}};
+    struct scratch scratch = {{HOST_NONE, HOST_NONE}, {false, false}, chaos_scratch(job->bt)};
 
     if (wants_rcx(insn))
         scratch.guest[0] = REG_RCX;

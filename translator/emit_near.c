@@ -234,6 +234,8 @@ static bool emit_pop(struct translation_job *job)
     emit_set_sp(job, HOST_R11, (int32_t)size);
     note_sp(job, (int32_t)size);
     if (segment < SEG_COUNT) {
+        if (size == 4) /* of which the upper half means nothing */
+            e_movzx16(&job->e, HOST_T, HOST_T);
         emit_load_paragraph(job, segment);
         return true;
     }

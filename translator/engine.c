@@ -4,6 +4,7 @@
  */
 #include "cpu-model/base/log.h"
 #include "cpu-model/state/vector.h"
+#include "translator/chaos.h"
 #include "translator/runtime.h"
 #include "translator/verify.h"
 
@@ -50,7 +51,9 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
     }
     vcpu->engine = bt;
     bt->chaos = config->chaos;
-    uint64_t cache_bytes = config->cache_bytes ? config->cache_bytes : config->chaos ? 1 << 20 : TCACHE_DEFAULT_BYTES;
+    uint64_t cache_bytes = config->cache_bytes ? config->cache_bytes
+                           : config->chaos     ? CHAOS_CACHE_BYTES
+                                               : TCACHE_DEFAULT_BYTES;
     int r = interp_init(&bt->interp, vcpu, err);
     if (!r)
         r = tcache_create(&bt->cache, cache_bytes, vcpu->space->arena_size, err);

@@ -319,7 +319,7 @@ static int create_parts(struct machine *m, struct error *err)
     keyboard_queue_init(&m->keyboard, &m->ui, &m->clock);
     bus_init(&m->io, "I/O ports");
     bus_init(&m->mmio, "memory-mapped I/O");
-    r = space_init(&m->space, o->ram_bytes + PC_OTHER_MEMORY, err);
+    r = space_init_at(&m->space, o->ram_bytes + PC_OTHER_MEMORY, o->chaos, err);
     if (r)
         return r;
     m->space_created = true;

@@ -563,12 +563,18 @@ static void make_self_modifying(struct maker *m)
     b(m, any(m, 256));
 }
 
+/* mov byte [DEVICE + offset], n */
+static void store_to_device(struct maker *m, unsigned offset, unsigned n)
+{
+    bytes(m, wide(m) ? 0x2504c6 : m->code_size == 2 ? 0x06c6 : 0x05c6, wide(m) ? 3 : 2);
+    bytes(m, (m->code_size == 2 ? DEVICE - DATA : DEVICE) + offset, m->code_size == 2 ? 2 : 4);
+    b(m, n);
+}
+
 static void make_device(struct maker *m)
 {
-    if (any(m, 3)) { /* mov byte [DEVICE], n */
-        bytes(m, wide(m) ? 0x2504c6 : m->code_size == 2 ? 0x06c6 : 0x05c6, wide(m) ? 3 : 2);
-        bytes(m, (m->code_size == 2 ? DEVICE - DATA : DEVICE) + any(m, 2) * 0x200, m->code_size == 2 ? 2 : 4);
-        b(m, any(m, 256));
+    if (any(m, 3)) {
+        store_to_device(m, any(m, 2) * 0x200, any(m, 256));
     } else {
         b(m, 0xe4 + any(m, 4));
         b(m, any(m, 256));
@@ -759,13 +765,42 @@ static void add_count(struct maker *m)
     bytes(m, 1 + any(m, 5), 2);
 }
 
+void program_interrupt_item(struct program *program, unsigned at)
+{
+    struct maker m = {.program = program, .item = &program->item[at]};
+    m.mode = program->start.mode;
+    m.code_size = mode_code_size(m.mode);
+    *m.item = (struct item){0};
+    store_to_device(&m, 0, 0);
+}
+
+static void begin(struct maker *m, enum block_mode mode)
+{
+    memset(m->program, 0, sizeof(*m->program));
+    m->mode = m->program->start.mode = mode;
+    m->code_size = mode_code_size(mode);
+    m->user = mode_user(mode);
+}
+
+void program_from_code(struct program *program, enum block_mode mode, const uint8_t *code, unsigned size,
+                       struct random *r)
+{
+    struct maker m = {.program = program, .r = r};
+    begin(&m, mode);
+    random_vector(r, program->start.vector);
+    set_registers(&m);
+    add_count(&m);
+    m.item = &program->item[program->items++];
+    memcpy(m.item->bytes, code, size);
+    m.item->length = (uint8_t)size;
+    add_loop(&m);
+    program->start.entry = CODE + any(&m, 0x1000);
+}
+
 void program_generate(struct program *program, struct random *r)
 {
     struct maker m = {.program = program, .r = r};
-    memset(program, 0, sizeof(*program));
-    m.mode = program->start.mode = (enum block_mode)any(&m, BLOCK_MODES);
-    m.code_size = mode_code_size(m.mode);
-    m.user = mode_user(m.mode);
+    begin(&m, (enum block_mode)random_below(r, BLOCK_MODES));
     m.flavours = one_in(r, 4) ? (unsigned)random_word(r) : 3u | 1u << any(&m, FLAVOURS) | 1u << any(&m, FLAVOURS);
     m.flavours |= 1;
     if (!one_in(r, 4))

@@ -31,6 +31,11 @@ struct program {
 };
 
 void program_generate(struct program *program, struct random *r);
+/* A program of given code, between what all programs begin and end with, and its registers by chance. */
+void program_from_code(struct program *program, enum block_mode mode, const uint8_t *code, unsigned size,
+                       struct random *r);
+/* Makes item `at` a store to the device that raises an interrupt. */
+void program_interrupt_item(struct program *program, unsigned at);
 /* Writes what is not dropped into start.code. */
 void program_layout(struct program *program);
 

@@ -27,6 +27,19 @@ static const struct variant {
     {"interp", &engine_interp, {0}},
 };
 
+/* Code that was once executed wrongly. */
+static const struct {
+    const char *symptom;
+    enum block_mode mode;
+    uint8_t code[20];
+} once_wrong[] = {
+    {"a misaligned MOVDQA set the dirty bit before it faulted", MODE_64_USER, {0x66, 0x0f, 0x7f, 0x5e, 0x01}},
+    {"so did CMPXCHG16B", MODE_64_KERNEL, {0x48, 0x0f, 0xc7, 0x0e}},
+    /* push edx; pop es: and a load from there */
+    {"POP ES of 32 bits took all of them for the base", MODE_V86, {0x66, 0x52, 0x66, 0x07, 0x26, 0x8a, 0x04}},
+    {"the same in real mode, POP DS", MODE_REAL, {0x66, 0x52, 0x66, 0x1f, 0x8a, 0x04}},
+};
+
 struct run {
     const struct variant *variant;
     uint64_t seed, first, count;
@@ -112,11 +125,74 @@ static void fail(struct run *run, struct program *program, uint64_t number, char
     fflush(stdout);
 }
 
+static void count(struct run *run, const struct program *program, bool left_out)
+{
+    run->programs++;
+    run->left_out += left_out;
+    run->modes[program->start.mode] += !left_out;
+    run->steps += left_out ? 0 : run->world.steps;
+    run->interrupts += left_out ? 0 : run->world.talk.acknowledged;
+}
+
 static double seconds_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* The program with `mov byte [DEVICE], n`, which raises an interrupt, before item `at`. False: no room. */
+static bool interrupted(const struct program *program, struct program *with, unsigned at)
+{
+    if (program->items == ITEMS_MAX)
+        return false;
+    *with = *program;
+    memmove(&with->item[at + 1], &with->item[at], (program->items - at) * sizeof(with->item[0]));
+    program_interrupt_item(with, at);
+    with->items++;
+    for (unsigned i = 0; i < with->items; i++)
+        with->item[i].target += i != at && with->item[i].target >= at;
+    with->start.eflags |= FLAG_IF;
+    return true;
+}
+
+/* An interrupt before each of its instructions, in turn. */
+static void check_interrupts(struct run *run, const struct program *program, uint64_t number)
+{
+    static struct program with;
+    char text[4096];
+    bool left_out;
+    for (unsigned at = 1; at < program->items && interrupted(program, &with, at); at++) {
+        watchdog_begin(number);
+        bool same = check(run, &with, text, sizeof(text), &left_out);
+        watchdog_end();
+        count(run, &with, left_out);
+        if (!same)
+            fail(run, &with, number, text, sizeof(text));
+    }
+}
+
+/* Each a few times, with registers and places by chance. */
+static void run_known(struct run *run)
+{
+    static struct program program;
+    struct random r = {run->seed};
+    char text[4096];
+    bool left_out;
+    for (unsigned i = 0; i < ARRAY_LEN(once_wrong) * 16; i++) {
+        unsigned size = sizeof(once_wrong[0].code), which = i / 16;
+        while (!once_wrong[which].code[size - 1])
+            size--;
+        program_from_code(&program, once_wrong[which].mode, once_wrong[which].code, size, &r);
+        watchdog_begin(i);
+        bool same = check(run, &program, text, sizeof(text), &left_out);
+        watchdog_end();
+        count(run, &program, left_out);
+        if (!same)
+            printf("again: %s\n", once_wrong[which].symptom);
+        if (!same)
+            fail(run, &program, 0, text, sizeof(text));
+    }
 }
 
 static void run_programs(struct run *run)
@@ -134,13 +210,11 @@ static void run_programs(struct run *run)
         watchdog_begin(number);
         bool same = check(run, &program, text, sizeof(text), &left_out);
         watchdog_end();
-        run->programs++;
-        run->left_out += left_out;
-        run->modes[program.start.mode] += !left_out;
-        run->steps += left_out ? 0 : run->world.steps;
-        run->interrupts += left_out ? 0 : run->world.talk.acknowledged;
+        count(run, &program, left_out);
         if (!same)
             fail(run, &program, number, text, sizeof(text));
+        else if (number % 8 == 0)
+            check_interrupts(run, &program, number);
     }
     printf("%llu programs in %.1f s\n", (unsigned long long)run->programs, seconds_now() - begin);
 }
@@ -203,6 +277,7 @@ int main(int argc, char **argv)
         return 77;
     }
     watchdog_start(stop_vcpu, run.world.tested);
+    run_known(&run);
     run_programs(&run);
     int status = summary(&run);
     world_destroy(&run.world);

@@ -48,7 +48,7 @@ Test(arena, every_alias_is_taken_or_reported)
 {
     struct arena arena;
     struct error err;
-    cr_assert_eq(arena_create(&arena, 64 * MIB + 1, &err), 0, "%s", err.text);
+    cr_assert_eq(arena_create(&arena, 64 * MIB + 1, 0, &err), 0, "%s", err.text);
     cr_assert_eq(arena.size, 64 * MIB + 4096);
     cr_assert_eq((uint64_t)arena.base % (2 * MIB), 0);
     arena.base[0] = 1;
@@ -83,8 +83,8 @@ Test(arena, two_live_side_by_side)
 {
     struct arena one, two;
     struct error err;
-    cr_assert_eq(arena_create(&one, 8 * MIB, &err), 0);
-    cr_assert_eq(arena_create(&two, 8 * MIB, &err), 0);
+    cr_assert_eq(arena_create(&one, 8 * MIB, 0, &err), 0);
+    cr_assert_eq(arena_create(&two, 8 * MIB, 0, &err), 0);
     one.base[5] = 1;
     two.base[5] = 2;
     cr_assert_eq(one.base[5], 1);
@@ -100,8 +100,8 @@ Test(arena, sizes_out_of_range_are_refused)
 {
     struct arena arena;
     struct error err;
-    cr_assert_eq(arena_create(&arena, 0, &err), -EINVAL);
-    cr_assert_eq(arena_create(&arena, 1ull << 40, &err), -EINVAL);
+    cr_assert_eq(arena_create(&arena, 0, 0, &err), -EINVAL);
+    cr_assert_eq(arena_create(&arena, 1ull << 40, 0, &err), -EINVAL);
     cr_assert_null(strchr(err.text, '\n'));
 }
 
@@ -109,7 +109,7 @@ Test(arena, largest_size)
 {
     struct arena arena;
     struct error err;
-    cr_assert_eq(arena_create(&arena, ARENA_MAX_BYTES, &err), 0, "%s", err.text);
+    cr_assert_eq(arena_create(&arena, ARENA_MAX_BYTES, 0, &err), 0, "%s", err.text);
     arena.base[ARENA_MAX_BYTES - 1] = 1;
     arena_destroy(&arena);
 }
@@ -121,11 +121,11 @@ Test(arena, an_address_space_limit_costs_the_aliases_only)
     struct error err;
     struct rlimit limit = {4ull << 30, RLIM_INFINITY};
     cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
-    cr_assert_eq(arena_create(&arena, 64 * MIB, &err), 0, "%s", err.text);
+    cr_assert_eq(arena_create(&arena, 64 * MIB, 0, &err), 0, "%s", err.text);
     cr_assert_eq(arena.aliases_failed, ARENA_ALIASES);
     arena.base[64 * MIB - 1] = 1;
     arena_destroy(&arena);
-    cr_assert_eq(arena_create(&arena, 8ull << 30, &err), -ENOMEM);
+    cr_assert_eq(arena_create(&arena, 8ull << 30, 0, &err), -ENOMEM);
     cr_assert(strstr(err.text, "ulimit"), "%s", err.text);
 }
 #endif
