@@ -41,7 +41,7 @@ enum {
     GDT_LIMIT = 0x7f,
 };
 
-enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20 };
+enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40 };
 
 /* ---- memory as it is before each program ---- */
 
@@ -578,11 +578,11 @@ static void compare_vector(struct report *r, struct world *world)
  * pushed its return address, which lies below RSP then (translator/ARCHITECTURE.md). */
 static uint8_t compared_bits(const struct world *world, unsigned at)
 {
-    bool stack = at >= 0x58000 && at < 0x5d000 && vcpu_code64(world->reference);
-    if (stack && last_vector(world) == EXC_GP)
-        return 0;
     bool entry = at >= PT64 && at < PT64 + 0x300 ? at % 8 == 0 : at >= PT32 && at < PT32 + 0x180 && at % 4 == 0;
-    return entry ? (uint8_t)~PTE_A : 0xff;
+    bool pushed = vcpu_code64(world->reference) && last_vector(world) == EXC_GP;
+    if (entry)
+        return (uint8_t) ~(PTE_A | (pushed ? PTE_D : 0));
+    return pushed && at >= 0x58000 && at < 0x5d000 ? 0 : 0xff;
 }
 
 bool world_same(struct world *world, char *text, size_t room)

@@ -1,0 +1,6 @@
+"""Debian's kernels boot, run a script and power off in lock-step: thousands of millions of instructions, no difference."""
+import debian_guest
+
+debian_guest.SECONDS = 3600
+for flavour in "686", "686-pae", "amd64":
+    debian_guest.smoke(flavour, "-accel", "verify")
