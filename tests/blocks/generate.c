@@ -426,6 +426,43 @@ static void make_string(struct maker *m)
     b(m, op);
 }
 
+/* AVX and AVX2, and the general instructions that are encoded as they are (BMI). */
+static void make_vex(struct maker *m)
+{
+    static const struct {
+        uint8_t map, opcode, pp, immediate;
+        bool general;
+    } ops[] = {{1, 0x10, 0, 0, false}, {1, 0x11, 0, 0, false}, {1, 0x28, 0, 0, false}, {1, 0x29, 0, 0, false},
+               {1, 0x6f, 2, 0, false}, {1, 0x7f, 2, 0, false}, {1, 0x58, 0, 0, false}, {1, 0xef, 1, 0, false},
+               {1, 0xfe, 1, 0, false}, {2, 0x58, 1, 0, false}, {3, 0x06, 1, 1, false}, {2, 0xf2, 0, 0, true},
+               {2, 0xf7, 0, 0, true},  {2, 0xf7, 1, 0, true},  {2, 0xf7, 2, 0, true},  {2, 0xf7, 3, 0, true},
+               {2, 0xf5, 2, 0, true},  {2, 0xf5, 3, 0, true},  {2, 0xf6, 3, 0, true},  {3, 0xf0, 3, 1, true}};
+    unsigned i = any(m, ARRAY_LEN(ops)), reg = result_register(m), vvvv = result_register(m), rm = result_register(m);
+    bool three = !((ops[i].map == 1 && ops[i].opcode != 0x58 && ops[i].opcode < 0xe0) || ops[i].opcode == 0xf0 ||
+                   (ops[i].map == 2 && ops[i].opcode == 0x58));
+    struct operand o = {.modrm = 0xc0 | (rm & 7), .rex = rm >> 3};
+    if (any(m, 3)) {
+        o = (struct operand){0};
+        memory_operand(m, &o);
+    }
+    if (o.address_prefix)
+        b(m, 0x67);
+    b(m, 0xc4);
+    b(m, (unsigned)(!(reg >> 3) << 7 | !(o.rex >> 1 & 1) << 6 | !(o.rex & 1) << 5) | ops[i].map);
+    b(m, (ops[i].general && wide(m) ? any(m, 2) << 7 : 0) | (three ? ~vvvv & 15 : 15) << 3 |
+             (ops[i].general    ? 0
+              : ops[i].map == 3 ? 4
+                                : any(m, 2) << 2) |
+             ops[i].pp);
+    b(m, ops[i].opcode);
+    b(m, o.modrm | (reg & 7) << 3);
+    if (o.has_sib)
+        b(m, o.sib);
+    bytes(m, o.disp, o.disp_size);
+    if (ops[i].immediate)
+        b(m, any(m, 256));
+}
+
 static void make_vector(struct maker *m)
 {
     static const struct {
@@ -435,7 +472,9 @@ static void make_vector(struct maker *m)
                {0xf3, 0x10}, {0xf2, 0x11}, {0x66, 0x6e}, {0x66, 0x7e}, {0, 0x2e}, {0x66, 0x2f}, {0, 0x57}};
     static const uint8_t x87[][2] = {{0xd8, 0}, {0xd9, 0}, {0xd9, 3}, {0xdd, 0}, {0xdd, 3}, {0xdb, 5},
                                      {0xdb, 7}, {0xdf, 5}, {0xdf, 7}, {0xd9, 7}, {0xda, 4}, {0xdc, 1}};
-    if (any(m, 3)) {
+    if (one_in(m->r, 3)) {
+        make_vex(m);
+    } else if (any(m, 3)) {
         unsigned i = any(m, ARRAY_LEN(sse));
         modrm_instruction(m, (struct op){.map = 1,
                                          .opcode = sse[i].opcode,
