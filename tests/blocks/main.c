@@ -1,7 +1,7 @@
 /*
  * Random blocks: programs in all modes on the interpreter and on an engine, which must agree on everything.
  *
- * blocks [--engine bt|windows|chaos|verify|interp] [--seed N] [--seconds S] [--first N] [--count N] [--show N]
+ * blocks [--engine NAME] [--seed N] [--seconds S] [--first N] [--count N] [--show N]
  * A program is a function of seed and number, so that a failure is repeated with what its report prints.
  */
 #include <stdio.h>
@@ -24,6 +24,8 @@ static const struct variant {
     {"windows", &engine_bt, {.host_without = HOST_PATIENCE}},
     {"chaos", &engine_bt, {.chaos = 1}},
     {"verify", &engine_verify, {0}},
+    {"no-bmi2", &engine_bt, {.host_without = HOST_BMI2, .chaos = 1}},
+    {"slow-pext", &engine_bt, {.host_without = HOST_FAST_PEXT, .chaos = 1}},
     {"interp", &engine_interp, {0}},
 };
 
@@ -266,8 +268,11 @@ int main(int argc, char **argv)
     static struct run run;
     struct error err;
     if (!parse(argc, argv, &run)) {
-        fprintf(stderr, "usage: blocks [--engine bt|windows|chaos|verify|interp] [--seed N] [--seconds S] [--first N]\n"
-                        "              [--count N] [--show N]\n");
+        fprintf(stderr, "usage: blocks [--engine NAME] [--seed N] [--seconds S] [--first N] [--count N] [--show N]\n"
+                        "engines:");
+        for (unsigned i = 0; i < ARRAY_LEN(variants); i++)
+            fprintf(stderr, " %s", variants[i].name);
+        fprintf(stderr, "\n");
         return 2;
     }
     printf("blocks: engine %s, seed %llu\n", run.variant->name, (unsigned long long)run.seed);
