@@ -1,9 +1,10 @@
 /*
  * High Precision Event Timer. See hpet.h.
  *
- * Invariants: a timer's vtimer is armed exactly while the counter runs and a match could come; `line` is what a level-
- * triggered timer holds up. Matches are equalities, as the specification says: a comparator that was passed waits for
- * the counter to wrap.
+ * Invariants: a timer's vtimer is armed exactly while the counter runs and a match could come; `line` is what a timer
+ * holds up: by level until its status is cleared, by edge until the next match, as the 8254 does, because an 8259
+ * forgets a request that is withdrawn. Matches are equalities, as the specification says: a comparator that was passed
+ * waits for the counter to wrap.
  *
  * Thread: whoever holds the machine lock, and whoever runs the clock. Source: see hpet.h.
  */
@@ -79,6 +80,16 @@ static struct irq_line *route(struct hpet_timer *t)
     return pin < HPET_ROUTES && hpet->config.routes >> pin & 1 ? &hpet->config.pin[pin] : NULL;
 }
 
+/* The line that a timer's state holds up. */
+static struct irq_line *held_line(struct hpet_timer *t)
+{
+    struct irq_line *line = route(t);
+
+    if (t->config & TIMER_LEVEL)
+        return t->hpet->status >> number(t) & 1 ? line : NULL;
+    return t->line == line ? line : NULL;
+}
+
 /* Levels first go down, then up, so that timers that share a line do not hide each other. */
 static void update_levels(struct hpet *hpet)
 {
@@ -86,7 +97,7 @@ static void update_levels(struct hpet *hpet)
 
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
         struct hpet_timer *t = &hpet->timer[i];
-        wanted[i] = t->config & TIMER_LEVEL && hpet->status >> i & 1 ? route(t) : NULL;
+        wanted[i] = held_line(t);
         if (t->line && t->line != wanted[i])
             irq_set(t->line, false);
         t->line = wanted[i];
@@ -94,6 +105,13 @@ static void update_levels(struct hpet *hpet)
     for (unsigned i = 0; i < HPET_TIMERS; i++)
         if (wanted[i])
             irq_set(wanted[i], true);
+}
+
+static void drop_line(struct hpet_timer *t)
+{
+    if (t->line)
+        irq_set(t->line, false);
+    t->line = NULL;
 }
 
 static void arm(struct hpet_timer *t)
@@ -131,8 +149,9 @@ static void match(void *device)
         t->hpet->status |= BIT(number(t));
         update_levels(t->hpet);
     } else if (line) {
+        drop_line(t);
+        t->line = line;
         irq_set(line, true);
-        irq_set(line, false);
     }
     arm(t);
 }
@@ -186,6 +205,8 @@ static void write_configuration(struct hpet *hpet, uint64_t value)
 /* A narrow timer's values are cut to 32 bits. */
 static void write_timer_config(struct hpet_timer *t, uint64_t value)
 {
+    if ((t->config ^ value) & TIMER_LEVEL)
+        drop_line(t);
     t->config = value & TIMER_WRITABLE;
     t->comparator &= width_mask(t);
     t->period &= width_mask(t);

@@ -30,7 +30,7 @@ struct hpet_timer {
     struct hpet *hpet;
     struct vtimer timer; /* derived: the next match */
     uint64_t config, comparator, period;
-    struct irq_line *line; /* where a level is shown now, or null: derived */
+    struct irq_line *line; /* what it holds up, or null: derived */
 };
 
 struct hpet {

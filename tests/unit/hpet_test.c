@@ -81,9 +81,22 @@ Test(hpet, one_shot_edge)
     cr_assert_eq(wires[16].rises, 0);
     vclock_step(&vclock, 1);
     cr_assert_eq(wires[16].rises, 1);
-    cr_assert_not(wires[16].level);
+    cr_assert(wires[16].level); /* until the next: an 8259 wants its request held */
     vclock_step(&vclock, 1000000);
     cr_assert_eq(wires[16].rises, 1);
+    put(T0 + 8, get(COUNTER) + 100);
+    vclock_step(&vclock, 1000);
+    cr_assert_eq(wires[16].rises, 2);
+    put(T0, 17 << 9 | 4); /* elsewhere: no edge comes from that */
+    cr_assert_not(wires[16].level);
+    cr_assert_eq(wires[17].rises, 0);
+    put(T0 + 8, get(COUNTER) + 100);
+    vclock_step(&vclock, 1000);
+    cr_assert_eq(wires[17].rises, 1);
+    put(T0, 17 << 9);
+    cr_assert_not(wires[17].level);
+    put(T0, 17 << 9 | 4);
+    cr_assert_eq(wires[17].rises, 1);
 }
 
 Test(hpet, level_until_the_status_is_cleared)
