@@ -34,6 +34,8 @@ enum {
 /* A guest may ask for less; the host cannot serve it. */
 enum { SHORTEST_NS = 5000 };
 
+enum { MISSED_PERIOD = 100000 / HPET_PERIOD_NS }; /* of shorter periods nobody misses one */
+
 #define PERIOD_FEMTOSECONDS (HPET_PERIOD_NS * 1000000ull)
 
 uint32_t hpet_id(void)
@@ -135,6 +137,9 @@ static void next_period(struct hpet_timer *t)
 {
     uint64_t mask = width_mask(t), late = (counter(t->hpet) - t->comparator) & mask;
     uint64_t steps = late / t->period + 1;
+    const struct hpet_config *config = &t->hpet->config;
+    if (steps > 1 && t->period >= MISSED_PERIOD && config->lost && route(t) == &config->legacy_irq[0])
+        config->lost(config->context, steps - 1);
     t->comparator = (t->comparator + steps * t->period) & mask;
 }
 

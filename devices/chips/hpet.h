@@ -24,6 +24,8 @@ struct hpet_config {
     void *context;
     /* The 8254 and the clock chip lose, or get back, IRQ 0 and IRQ 8. May be null. */
     void (*legacy)(void *context, bool replaced);
+    /* So many periods of the timer that has IRQ 0 ended without an edge, as the clock was run late. May be null. */
+    void (*lost)(void *context, uint64_t ticks);
 };
 
 struct hpet_timer {

@@ -211,12 +211,29 @@ static uint64_t next_edge(const struct i8254_counter *c)
     return after.out != c->out || c->load_at == edge ? c->load_at : next_running_edge(&after);
 }
 
+/* Edges of a period that passed between two looks at the counter, but the last. */
+static void report_lost(const struct i8254 *pit, const struct i8254_counter *before)
+{
+    enum { SHORTEST = I8254_HZ / 10000 }; /* of shorter periods nobody misses one */
+    const struct i8254_counter *c = &pit->counter[0];
+
+    if (!pit->config.lost || !c->counting || !periodic(c) || c->base < SHORTEST || c->settled < c->start)
+        return;
+    bool same = before->start == c->start && before->base == c->base && before->settled > c->start;
+    uint64_t seen = same ? (before->settled - c->start) / c->base : 0;
+    uint64_t edges = (c->settled - c->start) / c->base - seen;
+    if (edges > 1)
+        pit->config.lost(pit->config.context, edges - 1);
+}
+
 /* Settles counter 0, shows its OUT on the line and arms the timer for the next edge. */
 static void update_irq(struct i8254 *pit)
 {
     struct i8254_counter *c = &pit->counter[0];
+    const struct i8254_counter before = *c;
     bool rose = settle(c, now_tick(pit));
     uint64_t edge = next_edge(c);
+    report_lost(pit, &before);
     if (rose && pit->irq_level)
         irq_set(&pit->config.irq, false);
     /* An edge that came and went unseen is shown until the next one. */

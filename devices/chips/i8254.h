@@ -22,7 +22,10 @@
 
 struct i8254_config {
     struct vclock *clock;
-    struct irq_line irq;   /* counter 0's OUT */
+    struct irq_line irq; /* counter 0's OUT */
+    /* So many periods of counter 0 ended without an edge on the line, as the clock was run late. May be null. */
+    void (*lost)(void *context, uint64_t ticks);
+    void *context;
     struct sound *speaker; /* is told what the loudspeaker does; counts I8254_HZ; null: nobody listens */
 };
 

@@ -150,6 +150,13 @@ static int acknowledge_slave(struct i8259 *pic)
     return input;
 }
 
+int i8259_input_vector(const struct i8259 *pic, unsigned input)
+{
+    const struct i8259_chip *chip = input < 8 ? &pic->master : &pic->slave;
+
+    return chip->imr >> (input & 7) & 1 ? -1 : chip->base + (int)(input & 7);
+}
+
 int i8259_acknowledge(struct i8259 *pic)
 {
     struct i8259_chip *master = &pic->master, *slave = &pic->slave;

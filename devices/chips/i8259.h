@@ -55,6 +55,9 @@ struct irq_line i8259_input(struct i8259 *pic, unsigned input);
 /* The CPU's interrupt acknowledge cycle: returns the vector. Never fails: without a request it is the spurious one. */
 int i8259_acknowledge(struct i8259 *pic);
 
+/* The vector of an input; -1 if it is masked. */
+int i8259_input_vector(const struct i8259 *pic, unsigned input);
+
 /* The level of INTR. */
 bool i8259_intr(const struct i8259 *pic);
 

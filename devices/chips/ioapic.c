@@ -91,6 +91,13 @@ void ioapic_set_pin(void *sink, unsigned pin, bool level)
     update_pin(ioapic, pin, !was_active);
 }
 
+int ioapic_edge_vector(const struct ioapic *ioapic, unsigned pin)
+{
+    uint64_t entry = ioapic->redirection[pin];
+    bool plain = (entry >> ENTRY_DELIVERY_SHIFT & 7) <= APIC_LOWEST_PRIORITY;
+    return plain && !(entry & (ENTRY_MASKED | ENTRY_LEVEL)) ? (int)(entry & ENTRY_VECTOR) : -1;
+}
+
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
 {
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {

@@ -40,6 +40,9 @@ int ioapic_init(struct ioapic *ioapic, const struct ioapic_config *config);
 /* An input pin: an irq_line's `set`, with the ioapic as sink and the pin as input. */
 void ioapic_set_pin(void *ioapic, unsigned pin, bool level);
 
+/* The vector that an edge on the pin raises; -1: none, as it is masked, level-triggered or no plain interrupt. */
+int ioapic_edge_vector(const struct ioapic *ioapic, unsigned pin);
+
 /* A local APIC finished the level-triggered interrupt `vector`. */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
 

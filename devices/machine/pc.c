@@ -32,10 +32,12 @@ static void update_isa_irq(struct pc *pc, unsigned irq)
 {
     bool level = isa_level(pc, irq);
     uint16_t bit = (uint16_t)(1 << irq);
+    if (irq == IRQ_TIMER && level && !(pc->isa_levels & bit))
+        pc_tick_comes(pc);
     pc->isa_count[irq] += level && !(pc->isa_levels & bit);
     pc->isa_levels = (uint16_t)(level ? pc->isa_levels | bit : pc->isa_levels & ~bit);
     irq_set(&pc->isa[irq], level);
-    ioapic_set_pin(&pc->ioapic, irq == IRQ_TIMER ? 2 : irq, level);
+    ioapic_set_pin(&pc->ioapic, irq == IRQ_TIMER ? IOAPIC_TIMER_PIN : irq, level);
 }
 
 static void set_isa_irq(void *sink, unsigned input, bool level)
@@ -70,6 +72,21 @@ static void on_legacy_replacement(void *context, bool replaced)
     update_isa_irq(pc, IRQ_RTC);
 }
 
+/* Ticks that a timer did not show count for the one that has IRQ 0. */
+static void on_pit_lost(void *context, uint64_t ticks)
+{
+    struct pc *pc = context;
+    if (!pc->legacy_replaced)
+        pc_ticks_lost(pc, ticks);
+}
+
+static void on_hpet_lost(void *context, uint64_t ticks)
+{
+    struct pc *pc = context;
+    if (pc->legacy_replaced)
+        pc_ticks_lost(pc, ticks);
+}
+
 /* The 8259's INTR: to LINT0, which passes it on as ExtINT or as whatever the guest programmed. */
 static void set_intr(void *sink, unsigned input, bool level)
 {
@@ -88,12 +105,15 @@ bool pc_interrupt_pending(const struct pc *pc)
 int pc_interrupt_acknowledge(struct pc *pc)
 {
     int vector = lapic_acknowledge(&pc->lapic);
-    if (vector >= 0)
+    if (vector >= 0) {
+        pc_interrupt_taken(pc, vector);
         return vector;
+    }
     if (!lapic_accepts_pic(&pc->lapic) || !i8259_intr(&pc->pic))
         return -1;
     vector = i8259_acknowledge(&pc->pic);
     lapic_pic_acknowledged(&pc->lapic);
+    pc_interrupt_taken(pc, vector);
     return vector;
 }
 
@@ -368,7 +388,8 @@ static int create_hpet(struct pc *pc)
         .routes = 0xff0000,
         .legacy_irq = {source_irq(pc, SOURCE_HPET, IRQ_TIMER), source_irq(pc, SOURCE_HPET, IRQ_RTC)},
         .context = pc,
-        .legacy = on_legacy_replacement};
+        .legacy = on_legacy_replacement,
+        .lost = on_hpet_lost};
     for (unsigned i = 16; i < HPET_ROUTES; i++)
         config.pin[i] = (struct irq_line){.set = set_ioapic_pin, .sink = pc, .input = i};
     return hpet_init(&pc->hpet, &config);
@@ -380,8 +401,11 @@ static int create_chips(struct pc *pc)
     const struct pc_config *c = &pc->config;
 
     sound_init(&pc->speaker, c->clock, I8254_HZ);
-    int r = i8254_init(
-        &pc->pit, &(struct i8254_config){.clock = c->clock, .irq = pc_isa_irq(pc, IRQ_TIMER), .speaker = &pc->speaker});
+    int r = i8254_init(&pc->pit, &(struct i8254_config){.clock = c->clock,
+                                                        .irq = pc_isa_irq(pc, IRQ_TIMER),
+                                                        .context = pc,
+                                                        .lost = on_pit_lost,
+                                                        .speaker = &pc->speaker});
     if (!r)
         r = mc146818_init(
             &pc->rtc,
@@ -565,4 +589,6 @@ void pc_reset(struct pc *pc)
     for (unsigned i = 0; i < pc->devices; i++)
         pc->device[i].class->reset(pc->device[i].state);
     set_isa_irq(pc, IRQ_FERR, false);
+    pc->ticks_owed = 0;
+    pc->tick_waits = false;
 }

@@ -128,6 +128,9 @@ struct pc {
     struct irq_line isa[PC_ISA_IRQS]; /* the 8259s' inputs */
     uint8_t isa_sources[PC_ISA_IRQS]; /* who pulls each: bits by enum pc_irq_source */
     bool legacy_replaced;             /* the HPET has IRQ 0 and IRQ 8 */
+    uint32_t ticks_owed;              /* edges of IRQ 0 that the processor has not seen yet: pc_ticks.c */
+    int tick_vector;                  /* whose they are */
+    bool tick_waits;                  /* one was shown, and the processor has not taken it */
     bool a20_keyboard, a20_port92;
     uint16_t isa_levels;             /* of the lines, to count */
     uint64_t isa_count[PC_ISA_IRQS]; /* their rising edges, for the monitor */

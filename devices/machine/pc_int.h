@@ -15,6 +15,8 @@ enum {
     IRQ_IDE = 14
 };
 
+enum { IOAPIC_TIMER_PIN = 2 }; /* where IRQ 0 goes there */
+
 enum {
     BASE_MEMORY_END = 0xa0000,
     EBDA = 0x9fc00,
@@ -48,6 +50,11 @@ int pc_map_cards(struct pc *pc, struct error *err);
 
 /* pc_text_mode.c: puts the VGA into text mode 3 with a font and an empty screen, and says so in the BIOS data area. */
 void pc_text_mode(struct pc *pc);
+
+/* pc_ticks.c: IRQ 0 is about to rise; `count` of its edges were not shown; the processor took an interrupt. */
+void pc_tick_comes(struct pc *pc);
+void pc_ticks_lost(struct pc *pc, uint64_t count);
+void pc_interrupt_taken(struct pc *pc, int vector);
 
 /* pc_flash.c: the flash memories, of which the first is the firmware. */
 int pc_create_flash(struct pc *pc, struct error *err);
