@@ -1,4 +1,4 @@
-"""GRUB from a CD-ROM and SYSLINUX from a floppy, both made here, obey the keyboard; memtest86+ finds no errors."""
+"""GRUB from a CD-ROM and SYSLINUX from a floppy, both made here, obey the keyboard; memtest86+ from either finds no errors."""
 import os
 import re
 import shutil
@@ -10,6 +10,7 @@ from tiny_guest import FOLDER
 
 GRUB_MODULES = "/usr/lib/grub/i386-pc"
 MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
+MEMTEST_32 = "/boot/memtest86+ia32.bin"
 GRUB_MENU = """set timeout=-1
 menuentry "first entry" { echo "first was chosen"; sleep 1000 }
 menuentry "second entry" { echo "second was chosen"; sleep 1000 }
@@ -62,10 +63,10 @@ def syslinux():
     guest.end()
 
 
-def memtest():
-    guest = ScreenGuest("-cdrom", MEMTEST)
+def memtest(*medium):
+    guest = ScreenGuest(*medium)
     done = 0
-    while done < 5:  # percent of a pass
+    while done < 5:  # percent of a pass; memtest_long.py waits for the whole
         screen = guest.wait_for("Memtest86+", "Pass", "Errors: 0")
         percent = re.search(r"Pass +(\d+)%", screen)
         done = int(percent[1]) if percent else 0
@@ -73,12 +74,21 @@ def memtest():
     guest.end()
 
 
+def floppy(path):
+    """A floppy that begins with this file."""
+    image = os.path.join(FOLDER.name, os.path.basename(path) + ".img")
+    shutil.copyfile(path, image)
+    os.truncate(image, 1440 << 10)
+    return image
+
+
 for tool in ("grub-mkrescue", "syslinux", "mformat", "xorriso"):
     if not shutil.which(tool):
         skip(f"no {tool}")
-for path in (GRUB_MODULES, MEMTEST):
+for path in (GRUB_MODULES, MEMTEST, MEMTEST_32):
     if not os.path.exists(path):
         skip(f"no {path}")
 grub()
 syslinux()
-memtest()
+memtest("-cdrom", MEMTEST)
+memtest("-fda", floppy(MEMTEST_32))
