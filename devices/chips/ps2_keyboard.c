@@ -196,6 +196,8 @@ static void put_key(struct ps2_keyboard *k, struct burst *b, enum ui_key key, bo
     }
     if (down && !again)
         unhide(k, b);
+    else if (key == UI_KEY_SHIFT || key == UI_KEY_SHIFT_R) /* let go, it is not to come back */
+        k->shifts_faked &= (uint8_t) ~(key == UI_KEY_SHIFT ? FAKE_LEFT_UP : FAKE_RIGHT_UP);
     switch (codes->kind) {
     case PS2_KEY_PLAIN:
         put_code(k, b, codes, down);

@@ -162,6 +162,17 @@ Test(ps2_keyboard, grey_keys_hide_from_shift)
     EXPECT(0xe0, 0xf0, 0x4a);
 }
 
+Test(ps2_keyboard, a_shift_let_go_under_a_grey_key_stays_up)
+{
+    press(UI_KEY_SHIFT);
+    press(UI_KEY_LEFT);
+    EXPECT(0x12, 0xe0, 0xf0, 0x12, 0xe0, 0x6b);
+    release(UI_KEY_SHIFT);
+    EXPECT(0xf0, 0x12);
+    release(UI_KEY_LEFT);
+    EXPECT(0xe0, 0xf0, 0x6b);
+}
+
 Test(ps2_keyboard, grey_keys_hide_from_num_lock)
 {
     lights(UI_LED_NUM);
