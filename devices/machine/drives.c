@@ -277,10 +277,23 @@ static int open_image(const struct drive_option *drive, bool snapshot, struct bl
     return error_set(err, -EINVAL, "%s %s", drive->option, cause.text);
 }
 
+/* A PC has a floppy drive and a CD-ROM drive, with something in them or not. */
+static void add_empty_drives(const struct drive_options *drives, struct drive_set *set)
+{
+    bool cdrom = false;
+
+    set->drive[DRIVE_FLOPPY][0].present = true;
+    for (unsigned i = 0; i < drives->count; i++)
+        cdrom |= drives->drive[i].cdrom;
+    if (!cdrom && !drives_find(drives, DRIVE_IDE, CDROM_INDEX))
+        set->drive[DRIVE_IDE][CDROM_INDEX].present = set->drive[DRIVE_IDE][CDROM_INDEX].cdrom = true;
+}
+
 int drives_open(const struct drive_options *drives, struct block_queue *queue, struct drive_set *set, struct error *err)
 {
     int r = 0;
     *set = (struct drive_set){0};
+    add_empty_drives(drives, set);
     for (unsigned i = 0; i < drives->count && !r; i++) {
         const struct drive_option *drive = &drives->drive[i];
         struct block **block = &set->drive[drive->interface][drive->index].block;

@@ -8,7 +8,7 @@
 
 #include "devices/core/block.h"
 
-enum { DRIVES_MAX = 8, DRIVES_IDE = 4, DRIVES_FLOPPY = 2, DRIVES_FLASH = 2, DRIVE_PATH_MAX = 1024 };
+enum { DRIVES_MAX = 8, DRIVES_IDE = 4, DRIVES_FLOPPY = 2, DRIVES_FLASH = 2, CDROM_INDEX = 2, DRIVE_PATH_MAX = 1024 };
 
 enum drive_interface { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_FLASH, DRIVE_INTERFACES };
 
@@ -69,7 +69,8 @@ struct drive_set {
 /* Whether the image fits the drive. `raw`: the user says that it is one, whatever it begins with. */
 int drives_check(struct block *block, enum drive_interface interface, bool cdrom, bool raw, struct error *err);
 
-/* Opens the images. On failure what was opened is in the set. */
+/* Opens the images, and adds the drives that every machine has: an empty CD-ROM (where there is none, and the place of
+ * -cdrom is free) and the first floppy drive. On failure what was opened is in the set. */
 int drives_open(const struct drive_options *drives, struct block_queue *queue, struct drive_set *set,
                 struct error *err);
 

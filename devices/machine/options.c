@@ -302,7 +302,7 @@ DRIVE_SETTER(set_hda, "-hda", DRIVE_IDE, 0, false)
 DRIVE_SETTER(set_hdb, "-hdb", DRIVE_IDE, 1, false)
 DRIVE_SETTER(set_hdc, "-hdc", DRIVE_IDE, 2, false)
 DRIVE_SETTER(set_hdd, "-hdd", DRIVE_IDE, 3, false)
-DRIVE_SETTER(set_cdrom, "-cdrom", DRIVE_IDE, 2, true)
+DRIVE_SETTER(set_cdrom, "-cdrom", DRIVE_IDE, CDROM_INDEX, true)
 DRIVE_SETTER(set_fda, "-fda", DRIVE_FLOPPY, 0, false)
 DRIVE_SETTER(set_fdb, "-fdb", DRIVE_FLOPPY, 1, false)
 
