@@ -210,22 +210,24 @@ static bool mouse_pressed(struct window *w, int x, int y)
 
 bool bar_event(struct window *w, const SDL_Event *event)
 {
+    bool menu_open = w->menu >= 0; /* a key that closes it is not the guest's either */
+
     if (w->dialog.question)
         return dialog_event(w, event);
     switch (event->type) {
     case SDL_MOUSEBUTTONDOWN:
         return !w->grabbed && mouse_pressed(w, event->button.x, event->button.y);
     case SDL_MOUSEMOTION:
-        if (w->menu >= 0)
+        if (menu_open)
             menu_motion(w, event->motion.x, event->motion.y);
-        return w->menu >= 0;
+        return menu_open;
     case SDL_KEYDOWN:
-        if (w->menu >= 0)
+        if (menu_open)
             menu_key(w, event->key.keysym.scancode);
-        return w->menu >= 0;
+        return menu_open;
     case SDL_MOUSEWHEEL:
     case SDL_TEXTINPUT:
-        return w->menu >= 0;
+        return menu_open;
     default:
         return false;
     }
@@ -314,6 +316,7 @@ void dialog_ask_close(struct window *w)
     add_button(&w->dialog, "End at once", end_machine);
     add_button(&w->dialog, "Cancel", NULL);
     w->dialog.focus = 2;
+    w->dialog.asks_to_close = true;
 }
 
 void dialog_ask_path(struct window *w, const char *question, void (*action)(struct window *w))

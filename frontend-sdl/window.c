@@ -273,12 +273,10 @@ static void draw(struct window *w)
 
 static void close_asked(struct window *w)
 {
-    if (w->dialog.question && w->asked_to_close) { /* asked once is enough */
+    if (w->dialog.question && w->dialog.asks_to_close) /* asked once is enough */
         machine_quit(w->machine, 0);
-        return;
-    }
-    w->asked_to_close = true;
-    dialog_ask_close(w);
+    else
+        dialog_ask_close(w);
 }
 
 static void window_event(struct window *w, const SDL_WindowEvent *event)

@@ -16,7 +16,7 @@ struct window;
 
 struct dialog {
     const char *question; /* null: no dialog is shown */
-    bool takes_text;
+    bool takes_text, asks_to_close;
     char text[DIALOG_TEXT];
     unsigned buttons, focus;
     struct {
@@ -43,7 +43,6 @@ struct window {
     SDL_Texture *font;
     bool dirty;   /* the picture is not what it should be */
     bool visible; /* not minimized */
-    bool asked_to_close;
 
     /* The guest's display */
     SDL_Texture *screen;

@@ -1,154 +1,164 @@
-"""The real window, under Xvfb: keys in, pixels out, views, grab, full screen, and the ways it closes.
+"""The real window, under Xvfb: keys in, pixels out, views, menus, full screen, and the ways it closes.
 
 The guest is a boot sector that echoes keys. What the window shows is compared with the monitor's screen dump, pixel by
 pixel; what was typed is read from the guest's text screen.
 """
-import json
+import glob
 import os
-import shutil
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 
-RING3 = os.environ["RING3"]
-BAR = 24
-SECONDS = 60
+from desktop import (RING3, SECONDS, Session, ask_to_close, check, clipboard, desktop, find_window, picture, press,
+                     type_text, wait_until)
+
 # mov ax,3; int 10h; mov al,'>'; again: mov ah,0eh; mov bx,7; int 10h; mov ah,0; int 16h; jmp again
 ECHO = bytes.fromhex("b80300cd10b03eb40ebb0700cd10b400cd16ebf3")
+MACHINE, KEYS, MEDIA, VIEW = range(4)  # the menus
 
 
-def check(condition, what):
-    if not condition:
-        raise SystemExit(f"FAILED: {what}")
+def floppy(folder, name="floppy.img"):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write((ECHO.ljust(510, b"\0") + b"\x55\xaa").ljust(1440 << 10, b"\0"))
+    return path
 
 
-def wait_until(condition, what):
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.1)
-    raise SystemExit(f"FAILED: {what}")
+def start(folder):
+    session = Session(folder, "-m", "32", "-fda", floppy(folder), "-boot", "a", "-name", "window test")
+    check(find_window(r"window test - ring3 \[running\]"), "the title says the machine's name and state")
+    wait_for_text(session, ">")
+    return session
 
 
-class Qmp:
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        wait_until(lambda: self.socket.connect_ex(path) == 0, "the QMP socket")
-        self.file = self.socket.makefile("r")
-        self.file.readline()
-        self.command("qmp_capabilities")
-
-    def command(self, name, **arguments):
-        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode())
-        while True:
-            answer = json.loads(self.file.readline())
-            if "return" in answer:
-                return answer["return"]
-            check("error" not in answer, f"{name}: {answer}")
-
-    def monitor(self, line):
-        return self.command("human-monitor-command", **{"command-line": line})
-
-    def status(self):
-        return self.command("query-status")["status"]
+def wait_for_text(session, text):
+    wait_until(lambda: text in session.qmp.monitor("info screen"), f"{text!r} on the guest's screen")
 
 
-def read_ppm(data):
-    """(width, height, pixels) of a binary PPM."""
-    magic, width, height, depth, pixels = data.split(None, 4)
-    check(magic == b"P6" and depth == b"255", "a PPM")
-    return int(width), int(height), data[-int(width) * int(height) * 3:] if pixels else b""
+def typing(session):
+    type_text("Hello, World 42")
+    wait_for_text(session, "Hello, World 42")
+    wait_until(session.shows_screen, "the window shows the guest's screen")
+    with clipboard("Paste: {x} ~1"):
+        press("ctrl+alt+v")
+        wait_for_text(session, "Paste: {x} ~1")
 
 
-def tool(*command):
-    return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False).stdout
-
-
-def press(*keys):
-    for key in keys:
-        tool("xdotool", "key", key)
-
-
-def find_window(title):
-    return tool("xdotool", "search", "--name", title).decode().split()
-
-
-def picture(window):
-    return read_ppm(tool("import", "-window", window, "-depth", "8", "ppm:-"))
-
-
-def same_picture(window, qmp, folder):
-    """Whether the window, without its bar, is the guest's screen."""
-    path = os.path.join(folder, "screen.ppm")
-    qmp.monitor(f"screendump {path}")
-    with open(path, "rb") as file:
-        width, height, screen = read_ppm(file.read())
-    shown_width, shown_height, shown = picture(window)
-    if shown_width < width or shown_height < height + BAR:
-        return False
-    left = (shown_width - width) // 2
-    rows = [shown[3 * ((y + BAR) * shown_width + left):][:3 * width] for y in range(height)]
-    return b"".join(rows) == screen and any(screen)
-
-
-def typing(window, qmp, folder):
-    wait_until(lambda: qmp.monitor("info screen").strip() == ">", "the boot sector's prompt")
-    tool("xdotool", "type", "--delay", "60", "Hello, World 42")
-    wait_until(lambda: "Hello, World 42" in qmp.monitor("info screen"), "the typed text on the guest's screen")
-    wait_until(lambda: same_picture(window, qmp, folder), "the window shows the guest's screen")
-
-
-def views(window, qmp):
-    guest = picture(window)
+def views(session):
+    guest = picture(session.window)
     press("ctrl+alt+2")
-    wait_until(lambda: picture(window) != guest, "the monitor's view")
-    tool("xdotool", "type", "--delay", "30", "stop")
+    wait_until(lambda: picture(session.window) != guest, "the monitor's view")
+    type_text("stop")
     press("Return")
-    wait_until(lambda: qmp.status() == "paused", "a command typed in the monitor's view")
+    wait_until(lambda: session.qmp.status() == "paused", "a command typed in the monitor's view")
     wait_until(lambda: find_window(r"ring3 \[paused\]"), "the title tells of the pause")
     press("ctrl+alt+p")
-    wait_until(lambda: qmp.status() == "running", "Ctrl+Alt+P goes on")
-    press("ctrl+alt+3", "ctrl+alt+1")
+    wait_until(lambda: session.qmp.status() == "running", "Ctrl+Alt+P goes on")
+    monitor = picture(session.window)
+    press("ctrl+alt+3")
+    wait_until(lambda: picture(session.window) != monitor, "the serial console")
+    press("ctrl+alt+1")
+    wait_until(session.shows_screen, "the display again")
 
 
-def grab_and_size(window):
-    press("ctrl+alt+g")
+def sizes(session):
+    width = picture(session.window)[0]
+    press("ctrl+alt+plus")
+    wait_until(lambda: picture(session.window)[0] > width, "Ctrl+Alt+plus")
+    press("ctrl+alt+minus", "ctrl+alt+minus")
+    wait_until(lambda: picture(session.window)[0] < width, "Ctrl+Alt+minus")
+    press("ctrl+alt+u")
+    wait_until(lambda: picture(session.window)[0] == width, "Ctrl+Alt+U")
+    press("ctrl+alt+f")
+    wait_until(lambda: picture(session.window)[:2] == (1280, 900), "full screen")
+    press("ctrl+alt+f")
+    wait_until(lambda: picture(session.window)[0] == width, "and back")
+    wait_until(session.shows_screen, "the guest's screen again")
+
+
+def machine_menu(session):
+    session.menu(MACHINE, 1)
+    wait_until(lambda: session.qmp.status() == "paused", "Pause")
+    session.menu(MACHINE, 1)
+    wait_until(lambda: session.qmp.status() == "running", "Continue")
+    session.menu(MACHINE, 2)
+    wait_until(lambda: session.qmp.saw("RESET"), "Reset")
+    wait_until(lambda: session.qmp.monitor("info screen").strip() == ">", "it starts anew")
+    session.menu(MACHINE, 3)
+    wait_until(lambda: session.qmp.saw("POWERDOWN"), "Power off")
+    session.menu(MACHINE, 4)
+    saved = wait_until(lambda: glob.glob(os.path.join(session.folder, "ring3-*.png")), "Screenshot")[0]
+    wait_until(lambda: subprocess.run(["identify", saved], capture_output=True, check=False).stdout.split()[1:3] ==
+               [b"PNG", b"720x400"], "a PNG of the screen")
+    check(session.qmp.monitor("info screen").strip() == ">", "keys of the menus are not the guest's")
+
+
+def keys_menu(session):
+    session.menu(KEYS, 1)
+    wait_until(lambda: session.qmp.saw("RESET"), "Ctrl+Alt+Del: the BIOS resets")
+    wait_for_text(session, ">")
+    with clipboard("from the menu"):
+        session.menu(KEYS, 5)
+        wait_for_text(session, "from the menu")
+    session.menu(KEYS, 6)
     wait_until(lambda: find_window("Ctrl.Alt.G lets"), "the title tells of the grab")
     press("ctrl+alt+g")
     wait_until(lambda: not find_window("Ctrl.Alt.G lets"), "Ctrl+Alt+G lets go")
-    width = picture(window)[0]
-    press("ctrl+alt+plus")
-    wait_until(lambda: picture(window)[0] > width, "Ctrl+Alt+plus")
-    press("ctrl+alt+u")
-    wait_until(lambda: picture(window)[0] == width, "Ctrl+Alt+U")
 
 
-def session(display, folder):
-    environment = {**os.environ, "DISPLAY": display, "SDL_VIDEODRIVER": "x11", "SDL_AUDIODRIVER": "dummy"}
-    os.environ["DISPLAY"] = display
-    floppy, qmp_path = os.path.join(folder, "floppy.img"), os.path.join(folder, "qmp")
-    with open(floppy, "wb") as file:
-        file.write((ECHO.ljust(510, b"\0") + b"\x55\xaa").ljust(1440 << 10, b"\0"))
-    with subprocess.Popen([RING3, "-m", "32", "-fda", floppy, "-boot", "a", "-name", "window test", "-qmp",
-                           f"unix:{qmp_path},server=on,wait=off"], env=environment, stderr=subprocess.PIPE) as ring3:
-        try:
-            window = wait_until(lambda: find_window(r"window test - ring3 \[running\]"), "a window")[0]
-            qmp = Qmp(qmp_path)
-            typing(window, qmp, folder)
-            views(window, qmp)
-            grab_and_size(window)
-            wait_until(lambda: same_picture(window, qmp, folder), "the guest's screen again")
-            press("ctrl+alt+m", "Up", "Return")  # the menu's last item asks
-            time.sleep(1)
-            check(ring3.poll() is None, "it asks before it closes")
-            press("Left", "Return")  # from Cancel to End at once
-            check(ring3.wait(SECONDS) == 0, f"exit status {ring3.returncode}: {ring3.stderr.read()}")
-        finally:
-            ring3.kill()
+def drive(session, name):
+    return next(d for d in session.qmp.command("query-block") if d["device"] == name).get("inserted", {}).get("file")
+
+
+def media_menu(session):
+    other, cd = floppy(session.folder, "other.img"), os.path.join(session.folder, "cd.iso")
+    with open(cd, "wb") as file:
+        file.write(bytes(1 << 20))
+    for item, name, path in ((1, "ide1-cd0", cd), (3, "floppy0", other)):
+        session.menu(MEDIA, item)
+        type_text(path)
+        press("Return")
+        wait_until(lambda: drive(session, name) == path, f"Change: {name}")
+        session.menu(MEDIA, item + 1)
+        wait_until(lambda: drive(session, name) is None, f"Eject: {name}")
+    session.menu(MEDIA, 1)
+    type_text("/nix/nix")
+    press("Return")
+    wait_until(session.shows_screen, "the question is gone")
+    check(drive(session, "ide1-cd0") is None and session.process.poll() is None, "a missing image changes nothing")
+
+
+def view_menu(session):
+    display = picture(session.window)
+    for item in (2, 3):
+        session.menu(VIEW, item)
+        wait_until(lambda: picture(session.window)[0] != display[0], f"view {item}")
+        session.menu(VIEW, 1)
+        wait_until(lambda: picture(session.window)[0] == display[0], "Display")
+    session.menu(VIEW, 4)
+    wait_until(lambda: picture(session.window)[0] == 1280, "Full screen")
+    session.menu(VIEW, 4)
+    wait_until(lambda: picture(session.window)[0] == display[0], "and back")
+
+
+def closing(session):
+    session.menu(MACHINE, 5)
+    press("Escape")
+    wait_until(session.shows_screen, "Esc closes the question")
+    session.menu(MEDIA, 1)
+    ask_to_close(session.window)
+    press("Escape")  # a close over another question asks its own
+    wait_until(session.shows_screen, "Esc closes the question")
+    ask_to_close(session.window)
+    wait_until(lambda: not session.shows_screen(), "the close button asks")
+    check(session.process.poll() is None, "it asks before it closes")
+    press("Left", "Return")  # from Cancel to End at once
+    check(session.process.wait(SECONDS) == 0, f"exit status {session.process.returncode}")
+
+
+def closing_twice(session):
+    ask_to_close(session.window)
+    wait_until(lambda: not session.shows_screen(), "the close button asks")
+    ask_to_close(session.window)
+    check(session.process.wait(SECONDS) == 0, "it asks once")
 
 
 def no_display():
@@ -161,13 +171,9 @@ def no_display():
 
 
 no_display()
-if not all(shutil.which(name) for name in ("Xvfb", "xdotool", "import")):
-    sys.exit(77)
-with tempfile.TemporaryDirectory() as place:
-    read_end, write_end = os.pipe()
-    with subprocess.Popen(["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1280x900x24"], pass_fds=[write_end],
-                          stderr=subprocess.DEVNULL) as server:
-        try:
-            session(f":{os.read(read_end, 16).decode().strip()}", place)
-        finally:
-            server.terminate()
+with desktop() as place:
+    with start(place) as one:
+        for part in (typing, views, sizes, machine_menu, keys_menu, media_menu, view_menu, closing):
+            part(one)
+    with start(place) as one:
+        closing_twice(one)
