@@ -1,5 +1,5 @@
-/* The VGA's parts among themselves: registers (vga.c), memory (vga_memory.c), DISPI and PCI (vga_vbe.c), pictures
- * (vga_picture.c says what is shown, vga_graphics.c and vga_text.c draw it). */
+/* The VGA's parts among themselves: registers (vga.c), memory (vga_memory.c), DISPI and PCI (vga_vbe.c), the monitor's
+ * data (vga_edid.c), pictures (vga_picture.c says what is shown, vga_graphics.c and vga_text.c draw it). */
 #ifndef RING3_DEVICES_VGA_INT_H
 #define RING3_DEVICES_VGA_INT_H
 
@@ -114,6 +114,12 @@ void vga_update_window(struct vga *vga);
 int vga_pci_init(struct vga *vga, struct error *err);
 void vga_dispi_reset(struct vga *vga);
 unsigned vga_dispi_line_bytes(const struct vga *vga); /* of video memory, from line to line */
+
+/* --- vga_edid.c --------------------------------------------------------------------------------------------------- */
+
+enum { VGA_EDID_SIZE = 128 };
+
+uint8_t vga_edid(unsigned at); /* a byte of the monitor's EDID; behind its end: 0 */
 
 /* --- vga_picture.c ------------------------------------------------------------------------------------------------ */
 

@@ -209,7 +209,7 @@ const struct bus_ops vga_dispi_ops = {port_read, port_write, 2};
 /* --- PCI ---------------------------------------------------------------------------------------------------------- */
 
 /*
- * The register BAR:  000h-3FFh  EDID data: none, reads 0
+ * The register BAR:  000h-3FFh  the monitor's EDID, and zeros
  *                    400h-41Fh  the ports 3C0h-3DFh
  *                    500h-515h  the DISPI registers, 16 bits each
  *                    600h       size of the extended registers; 604h: byte order of the frame buffer
@@ -227,6 +227,12 @@ static uint64_t registers_read(void *device, uint64_t offset, unsigned size)
 {
     struct vga *vga = device;
 
+    if (offset < REGISTERS_VGA) {
+        uint64_t value = 0;
+        for (unsigned i = 0; i < size; i++)
+            value |= (uint64_t)vga_edid((unsigned)offset + i) << 8 * i;
+        return value;
+    }
     if (offset >= REGISTERS_VGA && offset < REGISTERS_VGA + 0x20) {
         uint64_t value = 0;
         for (unsigned i = 0; i < size; i++)

@@ -67,7 +67,8 @@ struct machine_options {
     enum display_choice display;
     bool full_screen;
     bool window; /* the machine is shown in a window; its consoles are there unless said otherwise */
-    bool no_vga, vga_mmio;
+    bool no_vga;
+    enum { VGA_MMIO_AUTO, VGA_MMIO_OFF, VGA_MMIO_ON } vga_mmio; /* auto: on, but for firmware that -bios names */
     bool no_reboot, no_shutdown;
     bool start_stopped;
     bool debug_exit;

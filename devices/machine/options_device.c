@@ -145,8 +145,9 @@ int options_set_global(struct machine_options *o, const char *value, struct erro
         o->debugcon_base = (uint16_t)port;
         return 0;
     }
-    o->vga_mmio = !strcmp(value, "VGA.mmio=on");
-    if (!o->vga_mmio && strcmp(value, "VGA.mmio=off"))
+    bool on = !strcmp(value, "VGA.mmio=on");
+    o->vga_mmio = on ? VGA_MMIO_ON : VGA_MMIO_OFF;
+    if (!on && strcmp(value, "VGA.mmio=off"))
         return INVALID("-global %s: no such property; there are VGA.mmio=on|off and isa-debugcon.iobase=PORT", value);
     return 0;
 }

@@ -313,6 +313,18 @@ Test(vga_pci, bars_are_as_documented)
     bus_write(&lab.mmio, 0xfebf0402, 1, 1);
     cr_assert_eq(in8(&lab.io, 0x3cc), 1);
     cr_assert_eq(bus_read(&lab.mmio, 0xfebf0604, 4), 0x1e1e1e1e);
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < 128; i++)
+        sum += (uint8_t)bus_read(&lab.mmio, 0xfebf0000 + i, 1);
+    cr_assert_eq(sum, 0, "EDID's checksum");
+    cr_assert_eq(bus_read(&lab.mmio, 0xfebf0000, 4), 0xffffff00);
+    cr_assert_eq(bus_read(&lab.mmio, 0xfebf0012, 2), 0x0401, "EDID 1.4");
+    unsigned width = (unsigned)(bus_read(&lab.mmio, 0xfebf0038, 1) | (bus_read(&lab.mmio, 0xfebf003a, 1) & 0xf0) << 4);
+    unsigned height = (unsigned)(bus_read(&lab.mmio, 0xfebf003b, 1) | (bus_read(&lab.mmio, 0xfebf003d, 1) & 0xf0) << 4);
+    cr_assert_eq(width, 1024, "the native mode");
+    cr_assert_eq(height, 768);
+    cr_assert_eq(bus_read(&lab.mmio, 0xfebf0026, 2), 0xc0d1, "1920x1080");
+    cr_assert_eq(bus_read(&lab.mmio, 0xfebf0080, 4), 0);
     pci_config_write(&bus, PCI_DEVFN(2, 0), 4, 0, 2);
     cr_assert_null(space_host(&lab.space, gpa(0xfd000123)));
     lab_destroy(&lab);
