@@ -99,6 +99,14 @@ static int set_number(const char *key, const char *value, long max, int *number,
     return 0;
 }
 
+int drives_set_serial(char *serial, const char *option, const char *value, struct error *err)
+{
+    if (strlen(value) >= DRIVE_SERIAL_MAX)
+        return INVALID("%s serial=%s: too long; at most %d characters", option, value, DRIVE_SERIAL_MAX - 1);
+    strcpy(serial, value);
+    return 0;
+}
+
 struct addressing {
     int bus, unit;
 };
@@ -131,6 +139,8 @@ static int set_pair(struct drive_option *drive, struct addressing *at, const cha
         return parse_switch(key, value, &drive->snapshot, err);
     if (!strcmp(key, "cache"))
         return set_cache(drive, value, err);
+    if (!strcmp(key, "serial"))
+        return drives_set_serial(drive->serial, "-drive", value, err);
     if (!strcmp(key, "bootindex"))
         return set_number(key, value, INT32_MAX, &drive->boot_index, err);
     if (!strcmp(key, "id")) {
@@ -142,7 +152,7 @@ static int set_pair(struct drive_option *drive, struct addressing *at, const cha
     if (!strcmp(key, "aio") || !strcmp(key, "discard") || !strcmp(key, "detect-zeroes"))
         return 0; /* nothing here depends on them */
     return INVALID("-drive: unknown property '%s'; there are file, if, media, index, bus, unit, format, readonly, "
-                   "snapshot, cache, bootindex and id",
+                   "snapshot, cache, serial, bootindex and id",
                    key);
 }
 
@@ -211,6 +221,8 @@ static int plug(struct drive_options *drives, const struct drive_device *device,
     drive->index = device->bus < 0 && device->unit < 0
                        ? -1
                        : (device->bus > 0 ? 2 * device->bus : 0) + (device->unit > 0 ? device->unit : 0);
+    if (device->serial[0])
+        strcpy(drive->serial, device->serial);
     if (device->boot_index >= 0)
         drive->boot_index = device->boot_index;
     return 0;
@@ -293,12 +305,14 @@ int drives_open(const struct drive_options *drives, struct block_queue *queue, s
 {
     int r = 0;
     *set = (struct drive_set){0};
-    add_empty_drives(drives, set);
+    if (!drives->no_empty)
+        add_empty_drives(drives, set);
     for (unsigned i = 0; i < drives->count && !r; i++) {
         const struct drive_option *drive = &drives->drive[i];
         struct block **block = &set->drive[drive->interface][drive->index].block;
         set->drive[drive->interface][drive->index].present = true;
         set->drive[drive->interface][drive->index].cdrom = drive->cdrom;
+        strcpy(set->drive[drive->interface][drive->index].serial, drive->serial);
         set->drive[drive->interface][drive->index].boot_index = drive->boot_index;
         if (drive->path[0])
             r = open_image(drive, drives->snapshot, queue, block, err);

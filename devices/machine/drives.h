@@ -12,7 +12,7 @@ enum { DRIVES_MAX = 8, DRIVES_IDE = 4, DRIVES_FLOPPY = 2, DRIVES_FLASH = 2, CDRO
 
 enum drive_interface { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_FLASH, DRIVE_INTERFACES };
 
-enum { DRIVE_ID_MAX = 32 };
+enum { DRIVE_ID_MAX = 32, DRIVE_SERIAL_MAX = 21 }; /* with the final 0 */
 
 /* One drive as asked for. */
 struct drive_option {
@@ -24,13 +24,15 @@ struct drive_option {
     int boot_index; /* when to boot from it, 0 first; -1: after those that say when */
     enum block_cache cache;
     char id[DRIVE_ID_MAX];
-    char path[DRIVE_PATH_MAX]; /* empty: a drive without a medium (CD-ROM, floppy) */
-    const char *option;        /* for messages: "-hda" */
+    char serial[DRIVE_SERIAL_MAX]; /* empty: the drive's own */
+    char path[DRIVE_PATH_MAX];     /* empty: a drive without a medium (CD-ROM, floppy) */
+    const char *option;            /* for messages: "-hda" */
 };
 
 /* -device ide-hd or ide-cd. */
 struct drive_device {
-    char drive[DRIVE_ID_MAX]; /* empty: none, which only a CD-ROM drive may be */
+    char drive[DRIVE_ID_MAX];      /* empty: none, which only a CD-ROM drive may be */
+    char serial[DRIVE_SERIAL_MAX]; /* empty: what the drive says */
     bool cdrom;
     int bus, unit, boot_index; /* -1: not given */
 };
@@ -41,6 +43,7 @@ struct drive_options {
     struct drive_device device[DRIVES_MAX];
     unsigned devices;
     bool snapshot; /* all of them */
+    bool no_empty; /* none but those that were asked for */
 };
 
 /* -hda FILE and its like: `option` is "-hda". */
@@ -49,6 +52,9 @@ int drives_add_image(struct drive_options *drives, const char *option, enum driv
 
 /* -drive KEY=VALUE,... */
 int drives_add(struct drive_options *drives, const char *value, struct error *err);
+
+/* A serial number of an option; -EINVAL with a message when no drive has room for it. */
+int drives_set_serial(char *serial, const char *option, const char *value, struct error *err);
 
 /* Brings devices and their drives together and gives every drive its index. Returns 0, or -EINVAL with a message, such
  * as when two want the same place. */
@@ -61,7 +67,8 @@ const struct drive_option *drives_find(const struct drive_options *drives, enum 
 struct drive_set {
     struct {
         bool present, cdrom;
-        int boot_index;      /* of struct drive_option */
+        int boot_index; /* of struct drive_option */
+        char serial[DRIVE_SERIAL_MAX];
         struct block *block; /* null: no medium */
     } drive[DRIVE_INTERFACES][DRIVES_IDE];
 };

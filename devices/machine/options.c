@@ -349,9 +349,33 @@ static int set_boot(struct machine_options *o, const char *value, struct error *
 
 static int set_vga(struct machine_options *o, const char *value, struct error *err)
 {
+    o->vga_given = true;
     o->no_vga = !strcmp(value, "none");
     if (!o->no_vga && strcmp(value, "std"))
         return INVALID("-vga %s: there are std and none", value);
+    return 0;
+}
+
+/* What QEMU's scripts say to be without a network, a printer, a file of settings: there is none anyway. */
+static int set_none(struct machine_options *o, const char *value, struct error *err)
+{
+    (void)o;
+    return strcmp(value, "none") ? INVALID("%s: there is no such device yet; write none", value) : 0;
+}
+
+static int set_nothing(struct machine_options *o, const char *value, struct error *err)
+{
+    (void)o;
+    (void)value;
+    (void)err;
+    return 0;
+}
+
+static int set_no_defaults(struct machine_options *o, const char *value, struct error *err)
+{
+    (void)value;
+    (void)err;
+    o->no_defaults = true;
     return 0;
 }
 
@@ -412,12 +436,21 @@ static const struct option table[] = {
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
     {"vga", "CARD", set_vga, "display adapter: std (VGA with VBE) or none"},
     {"global", "WHAT", options_set_global,
-     "VGA.mmio=on|off: the display adapter has its registers and EDID in memory (off with -bios); isa-debugcon.iobase=PORT: of -debugcon"},
+     "VGA.mmio=on|off: the display adapter has its registers and EDID in memory (off with -bios); "
+     "isa-debugcon.iobase=PORT: of -debugcon"},
     {"display", "WHERE", set_display, "sdl: a window (default where there is a display); none: no window"},
     {"full-screen", NULL, set_full_screen, "the window takes the whole screen"},
     {"monitor", "WHERE", set_monitor,
      "monitor for people: stdio, none, pty, unix:PATH or tcp:HOST:PORT and ,server=on,wait=off"},
     {"qmp", "WHERE", set_qmp, "monitor for programs (QMP): stdio, unix:PATH or tcp:HOST:PORT and ,server=on,wait=off"},
+    {"mon", "chardev=ID", options_set_mon,
+     "monitor at a -chardev, in mode=readline (for people) or mode=control (QMP)"},
+    {"nodefaults", NULL, set_no_defaults,
+     "no empty drives, display adapter, serial port or monitor that was not asked for"},
+    {"no-user-config", NULL, set_nothing, NULL},
+    {"nic", "none", set_none, NULL},
+    {"net", "none", set_none, NULL},
+    {"parallel", "none", set_none, NULL},
     {"name", "TEXT", set_name, "a name for this machine"},
     {"no-reboot", NULL, set_no_reboot, "end instead of resetting; a triple fault ends with a report and status 1"},
     {"no-shutdown", NULL, set_no_shutdown, "stop instead of ending when the guest powers off"},
@@ -495,6 +528,12 @@ static int check(struct machine_options *o, struct error *err)
 {
     if (!o->kernel && (o->initrd || o->append))
         return INVALID("%s goes with a kernel; give one with -kernel FILE", o->initrd ? "-initrd" : "-append");
+    if (o->no_defaults) {
+        o->drives.no_empty = o->monitor_given = true;
+        o->no_vga |= !o->vga_given;
+        if (!o->serials && !o->nographic)
+            o->serial[o->serials++] = "none";
+    }
     return options_connect(o, err);
 }
 

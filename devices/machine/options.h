@@ -60,14 +60,16 @@ struct machine_options {
     struct {
         const char *where;
         bool qmp;
-    } monitor[MACHINE_MONITORS]; /* -monitor and -qmp in order */
+    } monitor[MACHINE_MONITORS];                            /* -monitor, -qmp and -mon in order */
+    char mon_chardev[MACHINE_MONITORS][CHARDEV_ID_MAX + 8]; /* "chardev:ID" of -mon */
     unsigned monitors;
     bool monitor_given; /* -monitor, be it none */
     bool nographic;
     enum display_choice display;
     bool full_screen;
     bool window; /* the machine is shown in a window; its consoles are there unless said otherwise */
-    bool no_vga;
+    bool no_vga, vga_given;
+    bool no_defaults;
     enum { VGA_MMIO_AUTO, VGA_MMIO_OFF, VGA_MMIO_ON } vga_mmio; /* auto: on, but for firmware that -bios names */
     bool no_reboot, no_shutdown;
     bool start_stopped;

@@ -89,7 +89,9 @@ static int set_ide(struct machine_options *o, const struct device_pair *pair, st
         snprintf(device->drive, sizeof(device->drive), "%s", pair->value);
         return 0;
     }
-    if (!strcmp(pair->key, "id") || !strcmp(pair->key, "serial") || !strcmp(pair->key, "model"))
+    if (!strcmp(pair->key, "serial"))
+        return drives_set_serial(device->serial, "-device", pair->value, err);
+    if (!strcmp(pair->key, "id") || !strcmp(pair->key, "model"))
         return 0; /* nothing here depends on them */
     const char *text = strcmp(pair->key, "bus") || strncmp(pair->value, "ide.", 4) ? pair->value : pair->value + 4;
     int *to = !strcmp(pair->key, "bus")         ? &device->bus
@@ -97,7 +99,7 @@ static int set_ide(struct machine_options *o, const struct device_pair *pair, st
               : !strcmp(pair->key, "bootindex") ? &device->boot_index
                                                 : NULL;
     if (!to)
-        return unknown_property(pair, "drive=ID, bus=ide.N, unit=N and bootindex=N", err);
+        return unknown_property(pair, "drive=ID, bus=ide.N, unit=N, serial=TEXT and bootindex=N", err);
     if (parse_number(text, to == &device->boot_index ? INT32_MAX : 1, &number))
         return INVALID("-device %s: %s=%s is no such number", pair->device, pair->key, pair->value);
     *to = (int)number;
@@ -226,6 +228,33 @@ int options_set_chardev(struct machine_options *o, const char *value, struct err
         r = write_where(chardev->where, sizeof(chardev->where), &b, value, err);
     o->chardevs += !r;
     return r;
+}
+
+/* --- -mon --------------------------------------------------------------------------------------------------------- */
+
+int options_set_mon(struct machine_options *o, const char *value, struct error *err)
+{
+    char key[32], text[CHARDEV_ID_MAX];
+    const char *rest = value;
+
+    if (o->monitors == MACHINE_MONITORS)
+        return INVALID("-mon %s: the machine has at most %d monitors; drop one", value, MACHINE_MONITORS);
+    unsigned i = o->monitors++;
+    o->monitor[i].qmp = false;
+    o->monitor[i].where = o->mon_chardev[i];
+    while (pairs_next(&rest, key, sizeof(key), text, sizeof(text))) {
+        if (!strcmp(key, "mode") && (!strcmp(text, "control") || !strcmp(text, "readline")))
+            o->monitor[i].qmp = text[0] == 'c';
+        else if (!strcmp(key, "chardev") || (!text[0] && !o->mon_chardev[i][0]))
+            snprintf(o->mon_chardev[i], sizeof(o->mon_chardev[i]), "chardev:%s", text[0] ? text : key);
+        else if (strcmp(key, "pretty"))
+            return INVALID("-mon %s: '%s' is unknown; write chardev=ID,mode=control or chardev=ID,mode=readline", value,
+                           key);
+    }
+    if (!o->mon_chardev[i][0])
+        return INVALID("-mon %s: no place; add chardev=ID and -chardev", value);
+    o->monitor_given |= !o->monitor[i].qmp;
+    return 0;
 }
 
 static int connect_console(struct machine_options *o, const char **where, struct error *err)

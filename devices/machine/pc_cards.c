@@ -17,11 +17,14 @@ int pc_create_drives(struct pc *pc, struct error *err)
     struct i82077_config fdc = {
         .clock = c->clock, .irq = pc_isa_irq(pc, IRQ_FLOPPY), .dma = i8237_line(&pc->dma, FLOPPY_DMA)};
 
-    for (unsigned i = 0; i < DRIVES_IDE; i++)
+    for (unsigned i = 0; i < DRIVES_IDE; i++) {
+        const char *serial = c->drives.drive[DRIVE_IDE][i].serial;
         if (c->drives.drive[DRIVE_IDE][i].present)
             ide.drive[i / 2][i % 2] =
                 (struct ide_drive_config){.kind = c->drives.drive[DRIVE_IDE][i].cdrom ? IDE_CDROM : IDE_DISK,
+                                          .serial = serial[0] ? serial : NULL,
                                           .block = c->drives.drive[DRIVE_IDE][i].block};
+    }
     fdc.present[0] = true; /* a PC has one, with or without a disk in it */
     for (unsigned i = 0; i < DRIVES_FLOPPY; i++) {
         struct block *block = c->drives.drive[DRIVE_FLOPPY][i].block;

@@ -45,6 +45,9 @@ Test(drives, properties)
     cr_assert(drives.drive[0].readonly && drives.drive[0].snapshot);
     cr_assert_eq(drives.drive[0].cache, BLOCK_UNSAFE);
     cr_assert_eq(add("media=cdrom"), 0); /* an empty drive */
+    cr_assert_eq(add("file=d.img,serial=12345678901234567890"), 0);
+    cr_assert_str_eq(drives.drive[2].serial, "12345678901234567890");
+    cr_assert_neq(add("file=e.img,serial=123456789012345678901"), 0);
 }
 
 Test(drives, refusals)

@@ -219,6 +219,36 @@ Test(options, monitors)
     SAYS("at most 4");
 }
 
+Test(options, monitors_at_character_devices)
+{
+    cr_assert_eq(BOOT("-mon", "chardev=q,mode=control", "-chardev", "socket,id=q,path=p,server=on,wait=off", "-mon",
+                      "h,mode=readline", "-chardev", "stdio,id=h"),
+                 0);
+    cr_assert_eq(options.monitors, 2);
+    cr_assert(options.monitor[0].qmp);
+    cr_assert_str_eq(options.monitor[0].where, "unix:p,server=on,wait=off");
+    cr_assert_not(options.monitor[1].qmp);
+    cr_assert_str_eq(options.monitor[1].where, "stdio");
+    REFUSED("-mon", "chardev=nobody");
+    SAYS("no -chardev has this id");
+    REFUSED("-mon", "mode=control");
+    SAYS("add chardev=ID");
+    REFUSED("-mon", "chardev=q,mode=other");
+    SAYS("mode=readline");
+}
+
+Test(options, no_defaults)
+{
+    cr_assert_eq(BOOT("-nodefaults", "-nic", "none", "-net", "none", "-parallel", "none", "-no-user-config"), 0);
+    cr_assert(options.no_vga && options.drives.no_empty && options.monitor_given);
+    cr_assert_str_eq(options.serial[0], "none");
+    cr_assert_eq(BOOT("-nodefaults", "-vga", "std", "-serial", "null"), 0);
+    cr_assert_not(options.no_vga);
+    cr_assert_str_eq(options.serial[0], "null");
+    REFUSED("-nic", "user");
+    SAYS("write none");
+}
+
 Test(options, what_is_not_there_says_so)
 {
     REFUSED("-smp", "2");
