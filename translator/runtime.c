@@ -378,11 +378,19 @@ static uint64_t resume(struct vcpu *vcpu, const struct tb *tb, uint32_t code, st
     return sync_in(vcpu, tb, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
 }
 
-/* After an instruction was performed in C: on in the same block if that is what comes next. */
-static uint64_t go_on(struct vcpu *vcpu, uint32_t index, uint64_t flushes)
+/* What must not have changed for a block to be gone on with. */
+struct before {
+    uint64_t flushes, deliveries;
+};
+
+/*
+ * After an instruction was performed in C: on in the same block if that is what comes next. Not after an exception,
+ * even if its handler is just there: the instruction has not done what the block takes for granted.
+ */
+static uint64_t go_on(struct vcpu *vcpu, uint32_t index, struct before before)
 {
     struct bt *bt = bt_of(vcpu);
-    if (flushes == bt->cache.flushes) {
+    if (before.flushes == bt->cache.flushes && before.deliveries == vcpu->deliveries) {
         const struct site *site = &bt->cache.sites[index];
         const struct tb *tb = &bt->cache.tbs[site->tb];
         if (!site->leave && tb->valid && vcpu->rip == code_offset_of(vcpu, tb->lin + site->guest + site->length) &&
@@ -422,7 +430,8 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
     struct tcache *cache = &bt->cache;
     const struct site *site = &cache->sites[index];
     int trap = bt->trap_pending - 1;
-    uint64_t flushes = cache->flushes, pc;
+    struct before before = {cache->flushes, vcpu->deliveries};
+    uint64_t pc;
 
     bt->trap_pending = 0;
     sync_out(vcpu);
@@ -433,7 +442,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
         cache->helper_calls++;
         if (!helper(vcpu, &cache->insns[site->insn]))
             return 0;
-        return go_on(vcpu, index, flushes);
+        return go_on(vcpu, index, before);
     }
     bool memory_trap = trap == EXC_PF || trap == EXC_GP || trap == EXC_SS, filled = false;
     if (site->window && memory_trap) {
@@ -447,7 +456,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
         return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
     if (!step(vcpu))
         return 0;
-    return go_on(vcpu, index, flushes);
+    return go_on(vcpu, index, before);
 }
 
 /* ---- host exceptions ---- */

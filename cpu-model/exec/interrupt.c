@@ -380,6 +380,7 @@ enum exec_result interrupt_deliver(struct vcpu *vcpu, enum interrupt_kind kind, 
     struct exception first = vcpu->exception; /* for reports: what a shutdown began with */
     struct event event;
 
+    vcpu->deliveries++;
     trace(vcpu, LOG_INT, "%s %02x error %x cr2 %llx at %04x:%llx cpl %u", kind_names[kind], vector,
           kind == INTERRUPT_EXCEPTION ? vcpu->exception.error_code : 0,
           kind == INTERRUPT_EXCEPTION ? (unsigned long long)vcpu->exception.cr2 : 0, vcpu->segment[SEG_CS].selector,

@@ -244,6 +244,7 @@ struct vcpu {
     uint8_t sipi_vector;
     uint8_t watch_hit;          /* data breakpoints (DR6 bits) that the current instruction's accesses hit */
     struct exception exception; /* valid only right after a function said that it faulted */
+    uint64_t deliveries;        /* exceptions and interrupts that went to a handler, or were about to */
 
     /* --- guest x87/SSE/AVX state --- */
     bool vector_live;     /* true: it is in the host's registers; false: in vector_area (see exec/vector.h) */
