@@ -54,8 +54,8 @@ build() {
 }
 
 # What a build needs: compiler and CMake; Zydis decodes guest code, Capstone prints it, iasl compiles the ACPI tables,
-# libpng writes screen dumps, zlib inflates kernels, SDL opens the window, whose font is that of SeaBIOS's VGA BIOS.
-BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev zlib1g-dev libsdl2-dev seabios"
+# libpng writes screen dumps, zlib inflates kernels, libseccomp forbids system calls (-sandbox), SDL opens the window, whose font is that of SeaBIOS's VGA BIOS.
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config libzydis-dev libcapstone-dev libjansson-dev acpica-tools libpng-dev zlib1g-dev libsdl2-dev libseccomp-dev seabios"
 # What making the guests needs besides.
 GUEST_PACKAGES="cpio ca-certificates"
 # What making the demo CD needs: ISOLINUX boots it, xorriso writes it.

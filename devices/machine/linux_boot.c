@@ -93,7 +93,7 @@ static int place_initrd(const struct load_request *request, const struct blob *k
                         uint8_t *page, struct error *err)
 {
     struct blob initrd;
-    int r = blob_read(&initrd, "-initrd", request->initrd, load_ram_size(request->map), err);
+    int r = load_file(request, &initrd, "-initrd", request->initrd, err);
     if (r)
         return r;
     uint64_t limit = field(kernel, 0x203, BP_INITRD_ADDR_MAX, 4, 0x37ffffff) + 1;

@@ -64,19 +64,75 @@ static int read_all(int fd, struct blob *blob, uint64_t max)
     }
 }
 
-int blob_read(struct blob *blob, const char *option, const char *path, uint64_t max, struct error *err)
+/* The whole file behind fd (or -errno, which open() gave). */
+static int read_file(struct blob *blob, int fd, const char *option, const char *path, uint64_t max, struct error *err)
 {
     *blob = (struct blob){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : read_all(fd, blob, max);
-    if (fd >= 0)
-        close(fd);
+    int r = fd < 0 ? fd : read_all(fd, blob, max);
     if (!r)
         return 0;
     blob_free(blob);
     if (r == -EFBIG)
         return error_set(err, r, "%s %s: larger than the guest's memory; give it more with -m", option, path);
     return error_set(err, r, "%s %s: %s; check the path and its permissions", option, path, strerror(-r));
+}
+
+static int open_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int blob_read(struct blob *blob, const char *option, const char *path, uint64_t max, struct error *err)
+{
+    int fd = open_file(path), r = read_file(blob, fd, option, path, max, err);
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+/* The descriptor kept for a path, at the file's beginning; opened at the first time. Or -errno. */
+static int kept_file(struct load_files *files, const char *path)
+{
+    for (unsigned i = 0; i < files->count; i++)
+        if (!strcmp(files->file[i].path, path)) {
+            lseek(files->file[i].fd, 0, SEEK_SET); /* a pipe's contents are gone */
+            return files->file[i].fd;
+        }
+    int fd = open_file(path);
+    if (fd < 0)
+        return fd;
+    void *more = realloc(files->file, (files->count + 1) * sizeof(*files->file));
+    char *copy = strdup(path);
+    if (more)
+        files->file = more;
+    if (!more || !copy) {
+        free(copy);
+        close(fd);
+        return -ENOMEM;
+    }
+    files->file[files->count].path = copy;
+    files->file[files->count++].fd = fd;
+    return fd;
+}
+
+void load_files_close(struct load_files *files)
+{
+    for (unsigned i = 0; i < files->count; i++) {
+        free(files->file[i].path);
+        close(files->file[i].fd);
+    }
+    free(files->file);
+    *files = (struct load_files){0};
+}
+
+int load_file(const struct load_request *request, struct blob *blob, const char *option, const char *path,
+              struct error *err)
+{
+    uint64_t max = load_ram_size(request->map);
+    if (!request->files)
+        return blob_read(blob, option, path, max, err);
+    return read_file(blob, kept_file(request->files, path), option, path, max, err);
 }
 
 void blob_free(struct blob *blob)
@@ -186,7 +242,7 @@ static const uint64_t gdt[LOAD_GDT_SIZE / 8] = {
 static int read_kernel(const struct load_request *request, struct blob *kernel, struct error *err)
 {
     uint64_t max = load_ram_size(request->map);
-    int r = blob_read(kernel, "-kernel", request->kernel, max, err);
+    int r = load_file(request, kernel, "-kernel", request->kernel, err);
     if (r)
         return r;
     r = blob_inflate(kernel, max);

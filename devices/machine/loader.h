@@ -52,8 +52,20 @@ enum {
 enum { LOAD_TEXT_MODE = 3, LOAD_TEXT_COLUMNS = 80, LOAD_TEXT_ROWS = 25, LOAD_GLYPH_HEIGHT = 16 };
 
 /* What to boot, and on what. */
+/* Files that stay open for the next load, where the process may open none later (-sandbox). Zeroed at first. */
+struct load_files {
+    struct {
+        char *path;
+        int fd;
+    } * file;
+    unsigned count;
+};
+
+void load_files_close(struct load_files *files);
+
 struct load_request {
     const char *kernel, *initrd, *append; /* initrd and append may be null */
+    struct load_files *files;             /* null: opened anew each time */
     struct space *space;
     const struct memory_map *map;
     uint64_t rsdp;     /* guest-physical address, or 0 */
@@ -83,6 +95,9 @@ struct blob {
 /* Reads a whole file of at most `max` bytes; pipes too. `option` is named in messages ("-kernel"). */
 int blob_read(struct blob *blob, const char *option, const char *path, uint64_t max, struct error *err);
 void blob_free(struct blob *blob);
+/* The same for a file of a request, as large as its RAM at most. */
+int load_file(const struct load_request *request, struct blob *blob, const char *option, const char *path,
+              struct error *err);
 
 /* Replaces a gzip file's bytes by what it holds, at most `max` bytes; another file stays. Returns 0, -EFBIG, -ENOMEM,
  * or -EILSEQ when it is damaged. (inflate.c) */

@@ -409,6 +409,7 @@ static int boot_kernel_locked(struct machine *m, struct error *err)
         .kernel = m->options.kernel,
         .initrd = m->options.initrd,
         .append = m->options.append,
+        .files = m->options.sandbox ? &m->kept_files : NULL,
         .space = &m->space,
         .map = &m->pc.map,
         .rsdp = ACPI_RSDP_ADDRESS,
@@ -481,11 +482,13 @@ void machine_destroy(struct machine *m)
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)
         stream_destroy(m->serial[i]);
     stream_destroy(m->debugcon);
+    sandbox_end(&m->sandbox);
     machine_destroy_vcpu(m);
     if (m->block_queue_created) {
         drives_close(&m->pc.config.drives);
         block_queue_destroy(&m->block_queue);
     }
+    load_files_close(&m->kept_files);
     blob_free(&m->firmware);
     blob_free(&m->vga_rom);
     if (m->space_created)
@@ -543,6 +546,22 @@ static void end_locked(struct machine *m)
     }
 }
 
+/* Streams whose socket lies in the file system have it removed by somebody who still may. */
+static int enter_sandbox(struct machine *m, struct error *err)
+{
+    const struct stream *streams[MACHINE_SERIALS + MACHINE_MONITORS + 1] = {m->debugcon};
+    const char *paths[ARRAY_LEN(streams)];
+    unsigned count = 0;
+
+    memcpy(streams + 1, m->serial, sizeof(m->serial));
+    memcpy(streams + 1 + MACHINE_SERIALS, m->monitor_stream, sizeof(m->monitor_stream));
+    for (unsigned i = 0; i < ARRAY_LEN(streams); i++)
+        if (streams[i] && streams[i]->socket_path)
+            paths[count++] = streams[i]->socket_path;
+    int r = sandbox_remove_at_end(&m->sandbox, paths, count, err);
+    return r ? r : sandbox_enter(err);
+}
+
 int machine_run(struct machine *m)
 {
     struct error err;
@@ -553,6 +572,8 @@ int machine_run(struct machine *m)
     m->paused = m->options.start_stopped;
     m->state = m->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
     int r = watch_signals(m, &err);
+    if (!r && m->options.sandbox)
+        r = enter_sandbox(m, &err);
     if (!r)
         r = machine_start_vcpu(m, &err);
     if (r) {

@@ -8,6 +8,7 @@
 #include "devices/machine/keyboard_queue.h"
 #include "devices/machine/machine.h"
 #include "devices/machine/pc.h"
+#include "devices/machine/sandbox.h"
 #include "devices/machine/stream.h"
 
 #include <pthread.h>
@@ -92,6 +93,8 @@ struct machine {
     struct blob firmware; /* the image; empty when a kernel is entered directly */
     struct blob vga_rom;
     bool booted; /* once at least */
+    struct load_files kept_files;
+    struct sandbox sandbox;
     char notices[512];
     char report[4096];
 };

@@ -32,7 +32,10 @@ int monitor_save_screen(struct machine *m, const char *path, const char *format,
     const char *dot = strrchr(path, '.');
     bool png = format ? !strcmp(format, "png") : dot && !strcasecmp(dot, ".png");
     display_refresh(display);
-    return screenshot_write(&display->surface, path, png ? SCREENSHOT_PNG : SCREENSHOT_PPM, err);
+    int r = screenshot_write(&display->surface, path, png ? SCREENSHOT_PNG : SCREENSHOT_PPM, err);
+    if (r == -EPERM && m->options.sandbox)
+        return error_set(err, r, "cannot write %s: -sandbox on allows no new files", path);
+    return r;
 }
 
 int monitor_screendump(struct monitor_call *call, struct error *err)

@@ -121,7 +121,7 @@ static int load_module(const struct load_request *request, const char *string, u
     struct blob file;
 
     snprintf(path, sizeof(path), "%.*s", (int)strcspn(string, " "), string);
-    int r = blob_read(&file, "-initrd", path, load_ram_size(request->map), err);
+    int r = load_file(request, &file, "-initrd", path, err);
     if (r)
         return r;
     uint64_t base = (*high + GUEST_PAGE_OFFSET) & ~(uint64_t)GUEST_PAGE_OFFSET;

@@ -347,6 +347,14 @@ static int set_boot(struct machine_options *o, const char *value, struct error *
     return r;
 }
 
+static int set_sandbox(struct machine_options *o, const char *value, struct error *err)
+{
+    o->sandbox = !strcmp(value, "on");
+    if (!o->sandbox && strcmp(value, "off"))
+        return INVALID("-sandbox %s: on or off", value);
+    return 0;
+}
+
 static int set_vga(struct machine_options *o, const char *value, struct error *err)
 {
     o->vga_given = true;
@@ -452,6 +460,8 @@ static const struct option table[] = {
     {"net", "none", set_none, NULL},
     {"parallel", "none", set_none, NULL},
     {"name", "TEXT", set_name, "a name for this machine"},
+    {"sandbox", "on|off", set_sandbox,
+     "once running: no programs, no other files and sockets than those of the options"},
     {"no-reboot", NULL, set_no_reboot, "end instead of resetting; a triple fault ends with a report and status 1"},
     {"no-shutdown", NULL, set_no_shutdown, "stop instead of ending when the guest powers off"},
     {"S", NULL, set_stopped, "do not start the processor"},

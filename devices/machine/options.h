@@ -73,6 +73,7 @@ struct machine_options {
     enum { VGA_MMIO_AUTO, VGA_MMIO_OFF, VGA_MMIO_ON } vga_mmio; /* auto: on, but for firmware that -bios names */
     bool no_reboot, no_shutdown;
     bool start_stopped;
+    bool sandbox;
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;
     enum rtc_base rtc_base;

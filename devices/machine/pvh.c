@@ -38,7 +38,7 @@ static int place_initrd(const struct load_request *request, uint64_t kernel_end,
                         struct error *err)
 {
     struct blob initrd;
-    int r = blob_read(&initrd, "-initrd", request->initrd, load_ram_size(request->map), err);
+    int r = load_file(request, &initrd, "-initrd", request->initrd, err);
     if (r)
         return r;
     /* Below 1 GiB, so that 32-bit kernels reach it before they have a memory map. */

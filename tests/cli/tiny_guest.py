@@ -17,7 +17,7 @@ LOAD = 0x100000
 HANG = b"\xfa\xf4\xeb\xfd"  # cli; 1: hlt; jmp 1b
 TRIPLE_FAULT = b"\x0f\x0b"  # ud2, without an IDT
 ECHO = (b"\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7"  # 1: mov dx, 3fdh; in al, dx; test al, 1; jz 1b
-        b"\x66\xba\xf8\x03\xec\xee\xeb\xee")  # mov dx, 3f8h; in al, dx; out dx, al; jmp 1b
+        b"\x66\xba\xf8\x03\xec\xee\xeb\xef")  # mov dx, 3f8h; in al, dx; out dx, al; jmp 1b
 
 
 def out8(port, value):
