@@ -97,7 +97,8 @@ static int view_create(struct vcpu *vcpu, struct view *view, struct error *err)
     view->log[1] = malloc(LOG_BYTES);
     if (view->return_stack == MAP_FAILED || !view->log[0] || !view->log[1])
         return error_set(err, -ENOMEM, "no memory for a view");
-    mprotect(view->return_stack, 4096, PROT_NONE);
+    if (mprotect(view->return_stack, 4096, PROT_NONE))
+        return error_set(err, -errno, "cannot protect a page of a view: %s", strerror(errno));
     view->return_empty = (uint64_t)(uintptr_t)view->return_stack + 4096 + RETURN_STACK;
     fill_constants((struct view_constants *)(view->base + VIEW_CONSTANTS), vcpu->shadow);
     view_forget_code(view);

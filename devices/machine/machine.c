@@ -521,13 +521,34 @@ static void loop_locked(struct machine *m)
     }
 }
 
+/* All streams that there are; returns how many. */
+static unsigned all_streams(struct machine *m, struct stream *streams[MACHINE_STREAMS])
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
+        if (m->serial[i])
+            streams[count++] = m->serial[i];
+    for (unsigned i = 0; i < MACHINE_MONITORS; i++)
+        if (m->monitor_stream[i])
+            streams[count++] = m->monitor_stream[i];
+    if (m->debugcon)
+        streams[count++] = m->debugcon;
+    return count;
+}
+
 void machine_drain_streams_locked(struct machine *m, int patience_ms)
 {
-    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
-        stream_drain(m->serial[i], patience_ms);
-    for (unsigned i = 0; i < MACHINE_MONITORS; i++)
-        stream_drain(m->monitor_stream[i], patience_ms);
-    stream_drain(m->debugcon, patience_ms);
+    struct stream *streams[MACHINE_STREAMS];
+    for (unsigned i = all_streams(m, streams); i-- > 0;)
+        stream_drain(streams[i], patience_ms);
+}
+
+/* Who wanted to keep the output has to know that it is not all there. */
+static void report_lost_output(struct machine *m)
+{
+    struct stream *streams[MACHINE_STREAMS];
+    for (unsigned i = all_streams(m, streams); i-- > 0 && !m->report[0];)
+        stream_lost(streams[i], m->report, sizeof(m->report));
 }
 
 static void end_locked(struct machine *m)
@@ -539,6 +560,7 @@ static void end_locked(struct machine *m)
     machine_join_vcpu(m);
     pthread_mutex_lock(&m->lock);
     machine_drain_streams_locked(m, DRAIN_MS);
+    report_lost_output(m);
     terminal_leave();
     if (log_mask & LOG_JIT) {
         m->engine->report(m->vcpu, text, sizeof(text));
@@ -549,14 +571,12 @@ static void end_locked(struct machine *m)
 /* Streams whose socket lies in the file system have it removed by somebody who still may. */
 static int enter_sandbox(struct machine *m, struct error *err)
 {
-    const struct stream *streams[MACHINE_SERIALS + MACHINE_MONITORS + 1] = {m->debugcon};
-    const char *paths[ARRAY_LEN(streams)];
+    struct stream *streams[MACHINE_STREAMS];
+    const char *paths[MACHINE_STREAMS];
     unsigned count = 0;
 
-    memcpy(streams + 1, m->serial, sizeof(m->serial));
-    memcpy(streams + 1 + MACHINE_SERIALS, m->monitor_stream, sizeof(m->monitor_stream));
-    for (unsigned i = 0; i < ARRAY_LEN(streams); i++)
-        if (streams[i] && streams[i]->socket_path)
+    for (unsigned i = all_streams(m, streams); i-- > 0;)
+        if (streams[i]->socket_path)
             paths[count++] = streams[i]->socket_path;
     int r = sandbox_remove_at_end(&m->sandbox, paths, count, err);
     return r ? r : sandbox_enter(err);

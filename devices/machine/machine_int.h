@@ -44,6 +44,8 @@ enum machine_cause {
 #undef X
 };
 
+enum { MACHINE_STREAMS = MACHINE_SERIALS + MACHINE_MONITORS + 1 };
+
 struct monitor;
 struct qmp;
 

@@ -23,8 +23,9 @@
 #include <unistd.h>
 
 enum {
-    FLUSH_AT_ONCE = 4096, /* bytes collected that are written without waiting for the timer */
-    SMALL_WRITE = 512,    /* what a descriptor that says it is writable surely takes */
+    FLUSH_AT_ONCE = 4096,          /* bytes collected that are written without waiting for the timer */
+    OUT_FIRST = 2 * FLUSH_AT_ONCE, /* room that is always there */
+    SMALL_WRITE = 512,             /* what a descriptor that says it is writable surely takes */
 };
 
 static const uint64_t flush_delay = 1000000; /* ns */
@@ -46,7 +47,11 @@ static ssize_t write_some(struct stream *s)
     ssize_t n = write(s->output.fd, s->out + s->out_first, count);
     if (n >= 0)
         return n;
-    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    if (errno == EAGAIN || errno == EINTR)
+        return 0;
+    if (!s->lost && errno != EPIPE && errno != ECONNRESET && !s->terminal && s->pty_slave < 0)
+        s->lost = errno;
+    return -1;
 }
 
 /* Nothing waits any more: the room for an unusual lot is given back. */
@@ -55,9 +60,11 @@ static void release_output(struct stream *s)
     s->out_first = 0;
     if (s->out_capacity <= STREAM_OUTPUT_MAX)
         return;
-    free(s->out);
-    s->out = NULL;
-    s->out_capacity = 0;
+    uint8_t *out = realloc(s->out, OUT_FIRST);
+    if (!out)
+        return;
+    s->out = out;
+    s->out_capacity = OUT_FIRST;
 }
 
 static void flush(struct stream *s)
@@ -94,7 +101,7 @@ static bool make_room(struct stream *s, size_t count)
         s->out_first = 0;
         return make_room(s, count);
     }
-    size_t capacity = s->out_capacity ? s->out_capacity : FLUSH_AT_ONCE * 2;
+    size_t capacity = s->out_capacity;
     while (capacity < s->out_count + count)
         capacity *= 2;
     uint8_t *out = capacity <= s->config.output_max ? realloc(s->out, capacity) : NULL;
@@ -156,6 +163,14 @@ void stream_drain(struct stream *s, int patience_ms)
             return;
         flush(s);
     }
+}
+
+const char *stream_lost(const struct stream *s, char *message, size_t size)
+{
+    if (!s || !s->lost)
+        return NULL;
+    snprintf(message, size, "%s %s: output was lost: %s", s->option, s->where, strerror(s->lost));
+    return message;
 }
 
 /* --- input -------------------------------------------------------------------------------------------------------- */
@@ -450,6 +465,11 @@ static int open_unix(struct stream *s, const char *option, const char *text, str
                          strerror(-code));
     }
     s->socket_path = strdup(address.sun_path);
+    if (!s->socket_path) {
+        close(fd);
+        unlink(address.sun_path);
+        return error_set(err, -ENOMEM, "no memory for a character device");
+    }
     return listen_on(s, fd, err);
 }
 
@@ -507,6 +527,14 @@ int stream_create(struct stream **stream, const char *option, const char *where,
     struct stream *s = calloc(1, sizeof(*s));
     if (!s)
         return error_set(err, -ENOMEM, "no memory for a character device");
+    s->out = malloc(OUT_FIRST);
+    if (!s->out) {
+        free(s);
+        return error_set(err, -ENOMEM, "no memory for a character device");
+    }
+    s->out_capacity = OUT_FIRST;
+    s->option = option;
+    s->where = where;
     s->config = *config;
     s->chardev.send = stream_send;
     s->chardev.ready = stream_ready;

@@ -52,7 +52,9 @@ struct stream {
     unsigned in_first, in_count;
     uint8_t *out;
     size_t out_first, out_count, out_capacity;
-    uint64_t dropped;
+    uint64_t dropped;           /* bytes, for want of room */
+    int lost;                   /* errno of the first write that failed although somebody was there */
+    const char *option, *where; /* as given */
     struct vtimer flush_timer;
 };
 
@@ -66,6 +68,9 @@ void stream_destroy(struct stream *stream);
 
 /* Writes out what waits; gives up after `patience_ms` without progress. */
 void stream_drain(struct stream *stream, int patience_ms);
+
+/* Null, or what output was lost for: then the message says where. */
+const char *stream_lost(const struct stream *stream, char *message, size_t size);
 
 /* Whether somebody may be at the other end now. */
 bool stream_connected(const struct stream *stream);
