@@ -19,6 +19,8 @@ enum {
     HEADER_CHECKSUM = 9,
     FACS_SIZE = 64,
     RSDP_V1_SIZE = 20,
+    RSDP_CHECKSUM = 8, /* of the first 20 bytes */
+    RSDP_EXTENDED_CHECKSUM = 32,
 };
 
 /* FADT flags */
@@ -306,8 +308,8 @@ static void build_rsdp(uint8_t rsdp[ACPI_RSDP_SIZE], uint32_t rsdt, uint32_t xsd
     put(&writer, ACPI_RSDP_SIZE, 4);
     put(&writer, xsdt, 8);
     put(&writer, 0, 4); /* checksum of all, reserved */
-    rsdp[8] = checksum(rsdp, RSDP_V1_SIZE);
-    rsdp[32] = checksum(rsdp, ACPI_RSDP_SIZE);
+    rsdp[RSDP_CHECKSUM] = checksum(rsdp, RSDP_V1_SIZE);
+    rsdp[RSDP_EXTENDED_CHECKSUM] = checksum(rsdp, ACPI_RSDP_SIZE);
 }
 
 size_t acpi_tables_build(const struct acpi_tables_config *config, uint8_t *tables, size_t capacity,
@@ -390,18 +392,22 @@ static void put_add_checksum(struct table_writer *writer, const char *file, uint
     end_entry(writer);
 }
 
-size_t acpi_loader_build(const struct acpi_links *links, uint8_t script[ACPI_LOADER_MAX])
+size_t acpi_loader_build(const struct acpi_links *links, uint8_t *tables, uint8_t rsdp[ACPI_RSDP_SIZE],
+                         uint8_t script[ACPI_LOADER_MAX])
 {
-    enum { RSDP_RSDT = 16, RSDP_XSDT = 24, RSDP_CHECKSUM = 8, RSDP_EXTENDED_CHECKSUM = 32 };
+    enum { RSDP_RSDT = 16, RSDP_XSDT = 24 };
     struct table_writer writer = {.bytes = script, .capacity = ACPI_LOADER_MAX};
 
     put_allocate(&writer, ACPI_FILE_TABLES, ACPI_TABLES_ALIGN, ZONE_HIGH);
     put_allocate(&writer, ACPI_FILE_RSDP, 16, ZONE_BIOS);
     for (unsigned i = 0; i < links->pointers; i++)
         put_add_pointer(&writer, ACPI_FILE_TABLES, links->pointer[i].offset, links->pointer[i].size);
-    for (unsigned i = 0; i < links->tables; i++)
+    for (unsigned i = 0; i < links->tables; i++) {
         put_add_checksum(&writer, ACPI_FILE_TABLES, links->table[i].start + HEADER_CHECKSUM, links->table[i].start,
                          links->table[i].length);
+        tables[links->table[i].start + HEADER_CHECKSUM] = 0;
+    }
+    rsdp[RSDP_CHECKSUM] = rsdp[RSDP_EXTENDED_CHECKSUM] = 0;
     put_add_pointer(&writer, ACPI_FILE_RSDP, RSDP_RSDT, 4);
     put_add_pointer(&writer, ACPI_FILE_RSDP, RSDP_XSDT, 8);
     put_add_checksum(&writer, ACPI_FILE_RSDP, RSDP_CHECKSUM, 0, RSDP_V1_SIZE);

@@ -60,7 +60,11 @@ size_t acpi_tables_build(const struct acpi_tables_config *config, uint8_t *table
 
 enum { ACPI_LOADER_ENTRY = 128, ACPI_LOADER_MAX = (2 * ACPI_LINKS_MAX + 6) * ACPI_LOADER_ENTRY };
 
-/* Writes the script; returns its size, at most ACPI_LOADER_MAX. */
-size_t acpi_loader_build(const struct acpi_links *links, uint8_t script[ACPI_LOADER_MAX]);
+/*
+ * Writes the script for tables and an RSDP built for base 0; returns its size, at most ACPI_LOADER_MAX. Clears the
+ * checksums that the script computes: some firmware counts the old one among the bytes.
+ */
+size_t acpi_loader_build(const struct acpi_links *links, uint8_t *tables, uint8_t rsdp[ACPI_RSDP_SIZE],
+                         uint8_t script[ACPI_LOADER_MAX]);
 
 #endif

@@ -124,9 +124,10 @@ static void add_acpi(struct pc *pc)
     struct acpi_links links;
 
     size_t size = acpi_tables_build(&config, tables, sizeof(tables), rsdp, &links);
+    size_t script_size = acpi_loader_build(&links, tables, rsdp, script);
     fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_TABLES, tables, (uint32_t)size);
     fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_RSDP, rsdp, sizeof(rsdp));
-    fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_LOADER, script, (uint32_t)acpi_loader_build(&links, script));
+    fw_cfg_add_file(&pc->fw_cfg, ACPI_FILE_LOADER, script, (uint32_t)script_size);
 }
 
 static struct smbios_config smbios_config(const struct pc *pc)
