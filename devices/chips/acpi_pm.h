@@ -37,7 +37,7 @@ enum {
     ACPI_SMI_SIZE = 2,       /* command, and a scratch byte */
     ACPI_SMI_ENABLE = 0xf1,  /* FADT ACPI_ENABLE */
     ACPI_SMI_DISABLE = 0xf0, /* FADT ACPI_DISABLE */
-    ACPI_SLP_TYP_S5 = 5,     /* \_S5 in dsdt.asl */
+    ACPI_SLP_TYP_S5 = 0,     /* the PIIX4's soft off; \_S5 in dsdt.asl */
     ACPI_RESET_VALUE = 0x06, /* FADT RESET_VALUE: hard reset */
 };
 

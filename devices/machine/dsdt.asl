@@ -7,7 +7,7 @@
  */
 DefinitionBlock ("", "DSDT", 2, "RING3 ", "RING3PC ", 1)
 {
-    Name (\_S5, Package () { 5, 5, 0, 0 })
+    Name (\_S5, Package () { 0, 0, 0, 0 })
 
     External (\PCIB, IntObj) /* where the PCI hole begins: acpi_tables.c */
 

@@ -99,21 +99,27 @@ class SerialGuest(ScreenGuest):
         self.line = connect(path)
         self.heard = b""
 
-    def hear(self, wanted, seconds=180):
-        """Until this comes over the serial port; returns what came before it."""
-        wanted = wanted.encode()
+    def hears(self, wanted, seconds=0.5):
+        """Whether this comes over the serial port in time; what was heard stays."""
         end = time.monotonic() + seconds
-        while wanted not in self.heard:
-            late = time.monotonic() > end
-            check(not late, f"no {wanted} over the serial port, but:\n{self.heard.decode(errors='replace')}")
-            self.line.settimeout(1)
+        while wanted.encode() not in self.heard:
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            self.line.settimeout(left)
             try:
                 more = self.line.recv(65536)
             except TimeoutError:
-                continue
-            check(more, f"ring3 ended before {wanted}:\n{self.heard.decode(errors='replace')}")
+                return False
+            check(more, f"ring3 ended before {wanted!r}:\n{self.heard.decode(errors='replace')}")
             self.heard += more
-        before, self.heard = self.heard.split(wanted, 1)
+        return True
+
+    def hear(self, wanted, seconds=180):
+        """Until this comes over the serial port; returns what came before it, and forgets both."""
+        heard = self.hears(wanted, seconds)
+        check(heard, f"no {wanted!r} over the serial port, but:\n{self.heard.decode(errors='replace')}")
+        before, self.heard = self.heard.split(wanted.encode(), 1)
         return before.decode(errors="replace").replace("\r", "")
 
     def say(self, text):

@@ -5,7 +5,7 @@ import subprocess
 
 from tiny_guest import ECHO, FOLDER, HANG, TRIPLE_FAULT, check, kernel, out16, out8, run, say, start
 
-POWER_OFF = out16(0x604, 5 << 10 | 1 << 13)
+POWER_OFF = out16(0x604, 1 << 13)
 EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
 
 ECHO_ONE = 2 * (b"\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7" b"\x66\xba\xf8\x03\xec\xee")

@@ -185,8 +185,8 @@ Test(acpi_tables, dsdt_soft_off_type_is_the_chips)
     cr_assert_not_null(s5);
     cr_assert_eq(s5[4], 0x12); /* Package, length, four elements, byte */
     cr_assert_eq(s5[6], 4);
-    cr_assert_eq(s5[7], 0x0a);
-    cr_assert_eq(s5[8], ACPI_SLP_TYP_S5);
+    cr_assert_eq(s5[7], 0); /* ZeroOp */
+    cr_assert_eq(ACPI_SLP_TYP_S5, 0);
 }
 
 Test(acpi_tables, largest_configuration_fits)
