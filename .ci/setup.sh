@@ -65,6 +65,8 @@ CD_PACKAGES="isolinux syslinux-common xorriso"
 DISK_PACKAGES="mmdebstrap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
 # Boot loaders, firmware, Xen and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
 BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ u-boot-qemu xen-hypervisor-4.17-amd64 mtools xorriso"
+# UEFI firmware for the boot tests, and Debian's installers, which ISOLINUX boots.
+INSTALLER_PACKAGES="ovmf isolinux debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen,
 # a window manager, and somebody who types and looks for the window.
-TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb openbox xdotool imagemagick $BOOT_PACKAGES $DISK_PACKAGES"
+TEST_PACKAGES="libcriterion-dev clang clang-format python3 xvfb openbox xdotool imagemagick $BOOT_PACKAGES $DISK_PACKAGES $INSTALLER_PACKAGES"
