@@ -17,6 +17,7 @@ quietly() {
 install_packages() {
     missing=
     for package; do
+        case "$missing " in *" $package "*) continue ;; esac
         status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
         [ "$status" = installed ] || missing="$missing $package"
     done
@@ -63,8 +64,8 @@ CD_PACKAGES="isolinux syslinux-common xorriso"
 # What making the Debian disks (tests/guest/make-disk.sh) needs: a Debian of its own, GRUB for a BIOS and for UEFI, file
 # systems, partitions.
 DISK_PACKAGES="mmdebstrap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
-# Boot loaders, firmware, Xen and memtest86+ as guests of the boot tests; mtools and xorriso write their media.
-BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common memtest86+ u-boot-qemu xen-hypervisor-4.17-amd64 mtools xorriso"
+# Boot loaders and firmware as guests of the boot tests; mtools and xorriso write their media.
+BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common u-boot-qemu mtools xorriso"
 # UEFI firmware for the boot tests, and Debian's installers, which ISOLINUX boots.
 INSTALLER_PACKAGES="ovmf isolinux debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen,

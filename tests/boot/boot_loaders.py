@@ -9,8 +9,7 @@ from screen_guest import ScreenGuest, check, skip
 from tiny_guest import FOLDER
 
 GRUB_MODULES = "/usr/lib/grub/i386-pc"
-MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
-MEMTEST_32 = "/boot/memtest86+ia32.bin"
+MEMTEST, MEMTEST_32 = (os.path.join(os.environ["GUESTS"], f"memtest86+{name}") for name in ("x64.iso", "ia32.bin"))
 GRUB_MENU = """set timeout=-1
 menuentry "first entry" { echo "first was chosen"; sleep 1000 }
 menuentry "second entry" { echo "second was chosen"; sleep 1000 }

@@ -5,7 +5,7 @@ import time
 
 from screen_guest import ScreenGuest, check, skip
 
-ISO = "/usr/lib/memtest86+/memtest86+{}.iso"
+ISO = os.path.join(os.environ["GUESTS"], "memtest86+{}.iso")
 SECONDS = 900
 
 for bits in ("x64", "ia32"):

@@ -4,7 +4,7 @@ import os
 from debian_guest import GUESTS, Terminal, check
 from screen_guest import skip
 
-XEN = "/boot/xen-4.17-amd64.gz"
+XEN = os.path.join(GUESTS, "xen-4.17-amd64.gz")
 
 if not os.path.exists(XEN):
     skip(f"no {XEN}")

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Makes the demo and boot-test guests: Debian's own kernels, and an initramfs of BusyBox with tests/guest/init.
 #
-# Usage: make-guests.sh OUTDIR [amd64] [i386]      (both when none is named)
+# Usage: make-guests.sh OUTDIR [amd64] [i386] [others]      (all when none is named)
 #   amd64: OUTDIR/vmlinuz-amd64, OUTDIR/initrd-amd64.gz, and OUTDIR/modules-amd64.gz, the kernel's disk drivers, an
 #          archive that may follow the initramfs in one file
 #   i386:  OUTDIR/vmlinuz-686, OUTDIR/vmlinuz-686-pae, OUTDIR/initrd-i386.gz
+#   others: OUTDIR/xen-4.17-amd64.gz, OUTDIR/memtest86+x64.iso, memtest86+ia32.iso and memtest86+ia32.bin; installed,
+#          their packages would put themselves into the boot menu of this very machine
 #
 # Needs no privileges: packages are downloaded and unpacked, not installed. Where the system's package lists lack what is
 # wanted (no lists at all, i386 not enabled, a mirror between two states), OUTDIR/apt gets lists of its own.
@@ -12,11 +14,11 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -ge 1 ] || { echo "usage: $0 OUTDIR [amd64] [i386]" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: $0 OUTDIR [amd64] [i386] [others]" >&2; exit 2; }
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- amd64 i386
+[ $# -gt 0 ] || set -- amd64 i386 others
 
 work=$out/work.$$
 trap 'rm -rf "$work"' EXIT
@@ -159,11 +161,32 @@ initramfs() {
     archive "$tree" "$image"
 }
 
+# package_files PACKAGE PATH...: some of its files
+package_files() {
+    package=$1
+    shift
+    for path; do
+        [ -s "$out/${path##*/}" ] && continue
+        download "$package" amd64
+        rm -rf "$work/root"
+        unpack "$package" "$@"
+        for path; do
+            mv "$work/root/$path" "$out/"
+        done
+    done
+}
+
 for arch; do
     case $arch in
     amd64) kernel amd64 amd64 ;;
     i386) kernel 686 i386 && kernel 686-pae i386 ;;
-    *) say "unknown architecture $arch" && exit 2 ;;
+    others)
+        package_files xen-hypervisor-4.17-amd64 ./boot/xen-4.17-amd64.gz
+        package_files memtest86+ ./usr/lib/memtest86+/memtest86+x64.iso ./usr/lib/memtest86+/memtest86+ia32.iso \
+            ./boot/memtest86+ia32.bin
+        continue
+        ;;
+    *) say "unknown guest $arch" && exit 2 ;;
     esac
     busybox amd64 # also the one that lists the applets
     busybox "$arch"
