@@ -6,6 +6,7 @@
  * (pvh.c), tried in that order.
  *
  * Low memory while a kernel is entered:
+ *     00000  real-mode vectors, all to an IRET
  *     00400  BIOS data area (base memory size, EBDA segment, video mode)
  *     01000  GDT: 10h flat code, 18h flat data, 20h TSS
  *     10000  boot_params, Multiboot information or hvm_start_info, with their tables
