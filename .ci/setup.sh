@@ -9,7 +9,7 @@ quietly() {
     mkdir -p build/log
     "$@" </dev/null >"$log" 2>&1 && return 0
     tail -n 40 "$log" >&2
-    say "this failed, all of its output is in $log: $*"
+    say "${log##*/} failed; all it said is in $log"
     return 1
 }
 
@@ -35,8 +35,8 @@ install_packages() {
         return 1
     fi
     mkdir -p build/log
-    $as_root apt-get -q update >build/log/apt-update 2>&1 ||
-        say "apt-get update had problems ($(tail -n 1 build/log/apt-update)); going on with the package lists there are"
+    $as_root apt-get -q -o APT::Update::Error-Mode=any update >build/log/apt-update 2>&1 </dev/null ||
+        say "apt-get update failed (is there a network? see build/log/apt-update); going on with the lists there are"
     # shellcheck disable=SC2086
     quietly apt-install $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install $missing
