@@ -312,6 +312,7 @@ void pc_firmware_setup(struct pc *pc)
     space_write_bytes(pc->config.space, gpa(0x413), &base_kilobytes, 2);
     space_write_bytes(pc->config.space, gpa(0x40e), &ebda_segment, 2);
     space_write_bytes(pc->config.space, gpa(EBDA), &ebda_kilobytes, 2);
+    pc_vectors(pc);
     if (pc->config.vga)
         pc_text_mode(pc);
 }

@@ -51,6 +51,9 @@ int pc_map_cards(struct pc *pc, struct error *err);
 /* pc_text_mode.c: puts the VGA into text mode 3 with a font and an empty screen, and says so in the BIOS data area. */
 void pc_text_mode(struct pc *pc);
 
+/* pc_vectors.c: fills real mode's interrupt table with handlers that say that there is no BIOS. */
+void pc_vectors(struct pc *pc);
+
 /* pc_ticks.c: IRQ 0 is about to rise; `count` of its edges were not shown; the processor took an interrupt. */
 void pc_tick_comes(struct pc *pc);
 void pc_ticks_lost(struct pc *pc, uint64_t count);

@@ -78,7 +78,7 @@ v86:
     V86 "v86 mov cr0", "movl %cr0, %eax"
     V86 "v86 mov dr7", "movl %dr7, %eax"
     V86 "v86 lgdt", "lgdt 0"
-    V86 "v86 sgdt", "sgdt 0x100"
+    V86 "v86 sgdt", "sgdt 0x7f00"      /* behind the code */
     V86 "v86 lldt", "lldt %ax"
     V86 "v86 ltr", "ltr %ax"
     V86 "v86 sldt", "sldt %ax"
@@ -165,6 +165,8 @@ back:
     SHOW_LOW "real: read through 1234:5678 style", low_read
     SHOW_LOW "real: int, its ip offset", low_int_ip
     SHOW_LOW "real: int, flags inside", low_int_flags
+    SHOW_LOW "real: int 12h", low_int12
+    SHOW_LOW "real: int 15h, an unknown function and carry", low_int15
     SHOW_LOW "real: divide error, its ip offset", low_de_ip
     SHOW_LOW "real: unreal read at 1 MiB", low_unreal
     SHOW_LOW "real: and again after a load of FS", low_unreal_again
@@ -226,6 +228,12 @@ low_pm16:
     int $0x50
 2:  cli
     subw $LOW(2b), LOW(low_int_ip)
+    int $0x12                       /* the BIOS's, or what is there without one */
+    movw %ax, LOW(low_int12)
+    movw $0xc900, %ax
+    int $0x15
+    setc %al
+    movw %ax, LOW(low_int15)
     movw $LOW(4f), LOW(low_next)
 3:  xorw %cx, %cx
     divw %cx
@@ -327,6 +335,8 @@ low_cs: .word 0
 low_read: .word 0
 low_int_ip: .word 0
 low_int_flags: .word 0
+low_int12: .word 0
+low_int15: .word 0
 low_de_ip: .word 0
 low_unreal: .word 0
 low_unreal_again: .word 0
