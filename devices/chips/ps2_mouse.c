@@ -89,22 +89,23 @@ static void make_packet(struct ps2_mouse *m)
     m->dz -= dz;
     dx = scale(m, dx);
     dy = scale(m, dy);
-    m->packet[0] = (uint8_t)(PACKET_ALWAYS | (m->buttons & PACKET_BUTTONS) | (dx < 0 ? PACKET_X_NEGATIVE : 0) |
+    uint8_t buttons = m->buttons ^ m->clicked;
+    m->packet[0] = (uint8_t)(PACKET_ALWAYS | (buttons & PACKET_BUTTONS) | (dx < 0 ? PACKET_X_NEGATIVE : 0) |
                              (dy < 0 ? PACKET_Y_NEGATIVE : 0));
     m->packet[1] = (uint8_t)dx;
     m->packet[2] = (uint8_t)dy;
     m->packet_bytes = 3;
     if (m->type != TYPE_STANDARD)
         m->packet_bytes = 4;
-    m->packet[3] =
-        m->type == TYPE_EXPLORER ? (uint8_t)((dz & 0x0f) | (m->buttons & ~PACKET_BUTTONS) << 1) : (uint8_t)dz;
-    m->buttons_sent = m->buttons;
-    m->nudged = 0;
+    m->packet[3] = m->type == TYPE_EXPLORER ? (uint8_t)((dz & 0x0f) | (buttons & ~PACKET_BUTTONS) << 1) : (uint8_t)dz;
+    m->buttons_sent = buttons;
+    m->clicked = m->nudged = 0;
 }
 
 static bool has_news(const struct ps2_mouse *m)
 {
-    return m->nudged || m->dx || m->dy || (m->dz && m->type != TYPE_STANDARD) || m->buttons != m->buttons_sent;
+    return m->nudged || m->dx || m->dy || (m->dz && m->type != TYPE_STANDARD) || m->buttons != m->buttons_sent ||
+           m->clicked;
 }
 
 static void arm_sample(struct ps2_mouse *m, uint64_t at)
@@ -135,7 +136,7 @@ static void sample_fired(void *device)
 
 static void forget_movement(struct ps2_mouse *m)
 {
-    m->dx = m->dy = m->dz = m->nudged = 0;
+    m->dx = m->dy = m->dz = m->nudged = m->clicked = 0;
 }
 
 /* --- what a person does ------------------------------------------------------------------------------------------- */
@@ -161,7 +162,11 @@ void ps2_mouse_button(struct ps2_mouse *m, enum ui_button button, bool down)
         return;
     if (m->type != TYPE_EXPLORER && button > UI_BUTTON_MIDDLE)
         return;
-    m->buttons = (uint8_t)((m->buttons & ~(1u << button)) | (unsigned)down << button);
+    uint8_t bit = (uint8_t)(1u << button), now = down ? bit : 0;
+    /* A click shorter than a sample is one all the same. */
+    if ((m->buttons & bit) != now && counts(m))
+        m->clicked = (m->buttons_sent & bit) == now ? m->clicked | bit : m->clicked & (uint8_t)~bit;
+    m->buttons = (m->buttons & (uint8_t)~bit) | now;
     sample(m);
 }
 
@@ -430,9 +435,10 @@ static const struct field fields[] = {
     FIELD_ARRAY(struct ps2_mouse, knock),  FIELD(struct ps2_mouse, pending_command),
     FIELD(struct ps2_mouse, refused),      FIELD(struct ps2_mouse, nudged),
     FIELD(struct ps2_mouse, buttons),      FIELD(struct ps2_mouse, buttons_sent),
-    FIELD_ARRAY(struct ps2_mouse, packet), FIELD(struct ps2_mouse, packet_bytes),
-    FIELD(struct ps2_mouse, dx),           FIELD(struct ps2_mouse, dy),
-    FIELD(struct ps2_mouse, dz),           FIELD(struct ps2_mouse, next_at),
+    FIELD(struct ps2_mouse, clicked),      FIELD_ARRAY(struct ps2_mouse, packet),
+    FIELD(struct ps2_mouse, packet_bytes), FIELD(struct ps2_mouse, dx),
+    FIELD(struct ps2_mouse, dy),           FIELD(struct ps2_mouse, dz),
+    FIELD(struct ps2_mouse, next_at),
 };
 
 const struct device_class ps2_mouse_class = {

@@ -26,9 +26,10 @@ struct ps2_mouse {
     uint8_t type;     /* the ID it answers: 0, 3 (wheel), 4 (wheel and five buttons) */
     uint8_t knock[2]; /* the sample rates set before the last one, newest first */
     uint8_t pending_command;
-    uint8_t refused;                                      /* the last byte was answered with "resend" */
-    uint8_t nudged;                                       /* a packet is to be sent, news or not */
-    uint8_t buttons, buttons_sent;                        /* mask of 1 << enum ui_button */
+    uint8_t refused;               /* the last byte was answered with "resend" */
+    uint8_t nudged;                /* a packet is to be sent, news or not */
+    uint8_t buttons, buttons_sent; /* mask of 1 << enum ui_button */
+    uint8_t clicked; /* those that went and came back since the last packet: the next one tells of the first half */
     uint8_t packet[PS2_MOUSE_PACKET_BYTES], packet_bytes; /* the last answer or packet, for the command "resend" */
     int32_t dx, dy, dz;                                   /* not yet told; y grows upwards, z towards the person */
     uint64_t next_at;     /* when the next packet may be sent, while armed; else VCLOCK_NEVER */

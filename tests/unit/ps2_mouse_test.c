@@ -122,6 +122,31 @@ Test(ps2_mouse, sample_rate)
     EXPECT(0x08, 2, 0);
 }
 
+Test(ps2_mouse, a_click_shorter_than_a_sample_is_told)
+{
+    tell(0xf4);
+    ps2_mouse_motion(&mouse, 1, 0);
+    EXPECT(0x08, 1, 0);
+    ps2_mouse_button(&mouse, UI_BUTTON_LEFT, true);
+    ps2_mouse_button(&mouse, UI_BUTTON_RIGHT, true);
+    ps2_mouse_button(&mouse, UI_BUTTON_LEFT, false);
+    tick();
+    EXPECT(0x0b, 0, 0);
+    tick();
+    EXPECT(0x0a, 0, 0);
+    tick();
+    EXPECT_NOTHING();
+    ps2_mouse_motion(&mouse, 1, 0);
+    EXPECT(0x0a, 1, 0);
+    ps2_mouse_button(&mouse, UI_BUTTON_RIGHT, false);
+    ps2_mouse_button(&mouse, UI_BUTTON_RIGHT, true);
+    ps2_mouse_button(&mouse, UI_BUTTON_RIGHT, false); /* of three changes the last one counts */
+    tick();
+    EXPECT(0x08, 0, 0);
+    tick();
+    EXPECT_NOTHING();
+}
+
 Test(ps2_mouse, movement_is_kept_while_the_guest_does_not_read)
 {
     tell(0xf4);
