@@ -121,15 +121,21 @@ static int run_sendkey(struct monitor_call *call, struct error *err)
 static int run_mouse_move(struct monitor_call *call, struct error *err)
 {
     struct ui *ui = &call->machine->ui;
-    int dx = (int)call->arg[0].value, dy = (int)call->arg[1].value;
-    (void)err;
+    int by[3] = {0}; /* as numbers, not expressions: "30 -20" are two */
 
+    for (unsigned i = 0; i < ARRAY_LEN(by) && call->arg[i].given; i++) {
+        char *end;
+        long value = strtol(call->arg[i].text, &end, 0);
+        if (!call->arg[i].text[0] || *end || value < -UI_POSITION_MAX || value > UI_POSITION_MAX)
+            return error_set(err, -EINVAL, "invalid parameter: %s", call->arg[i].text);
+        by[i] = (int)value;
+    }
     if (ui_wants_position(ui))
-        ui_position(ui, dx < 0 ? 0 : (unsigned)dx & UI_POSITION_MAX, dy < 0 ? 0 : (unsigned)dy & UI_POSITION_MAX);
+        ui_position(ui, by[0] < 0 ? 0 : (unsigned)by[0], by[1] < 0 ? 0 : (unsigned)by[1]);
     else
-        ui_motion(ui, dx, dy);
-    if (call->arg[2].given)
-        ui_wheel(ui, (int)call->arg[2].value);
+        ui_motion(ui, by[0], by[1]);
+    if (by[2])
+        ui_wheel(ui, -by[2]); /* up is positive here */
     return 0;
 }
 
@@ -172,7 +178,8 @@ const struct monitor_command monitor_commands[] = {
     {"screendump", "file:f f:o", "save the screen; -f png or ppm (default: by the file's name, else ppm)",
      monitor_screendump},
     {"sendkey", "keys:s hold_ms:e?", "press keys together, such as ctrl-alt-delete", run_sendkey},
-    {"mouse_move", "dx:e dy:e dz:e?", "move the mouse (or put an absolute pointer there)", run_mouse_move},
+    {"mouse_move", "dx:s dy:s dz:s?", "move the mouse (or put an absolute pointer there); turn its wheel up",
+     run_mouse_move},
     {"mouse_button", "state:e", "set the mouse's buttons: 1 left, 2 right, 4 middle", run_mouse_button},
     {"nmi", "", "a non-maskable interrupt", run_nmi},
     {"cpu", "index:e", "choose the processor that commands are about", run_cpu},

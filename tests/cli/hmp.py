@@ -89,6 +89,8 @@ for engine in ("bt", "interp"):
     holds(hmp, "i 0x10000", "no port")
     holds(hmp, "sendkey ctrl-nix", "invalid parameter: nix")
     expect(hmp, "sendkey ctrl-alt-delete", "")
+    expect(hmp, "mouse_move 30 -20", "")
+    holds(hmp, "mouse_move 30 x", "invalid parameter: x")
     holds(hmp, "log nix", "unknown item")
     holds(hmp, "A" * 10000, "too long")
 
