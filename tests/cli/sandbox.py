@@ -6,7 +6,7 @@ import subprocess
 from monitor_client import Hmp, connect
 from tiny_guest import ECHO, FOLDER, HANG, check, kernel, out16, run, say, start
 
-POWER_OFF = out16(0x604, 5 << 10 | 1 << 13)
+POWER_OFF = out16(0x604, 1 << 13)
 
 for engine in ("bt", "interp"):
     serial, monitor = (os.path.join(FOLDER.name, f"{name}-{engine}") for name in ("serial", "monitor"))

@@ -5,7 +5,7 @@ import subprocess
 
 from tiny_guest import FOLDER, RING3, check, kernel, out16, run, say
 
-POWER_OFF = out16(0x604, 5 << 10 | 1 << 13)
+POWER_OFF = out16(0x604, 1 << 13)
 GUEST = kernel(say("guest") + POWER_OFF)
 
 

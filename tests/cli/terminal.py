@@ -118,5 +118,8 @@ for way in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
     session(f"signal {way}", by(way), 128 + way, "-nographic")
 for way in (signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT):
     session(f"fatal signal {way}", by(way), -way, "-nographic")
+session("sandbox", suspended_then_keys, 0, "-nographic", "-sandbox", "on")
+session("sandbox, Ctrl-C", lambda p, master, s: os.write(master, b"\x03"), 128 + signal.SIGINT, "-serial", "stdio",
+        "-sandbox", "on")
 session("bad input", None, 1, "-nographic", "-serial", "nix")
 session("no such file", None, 1, "-nographic", "-hda", "/nix/nix")
