@@ -26,7 +26,7 @@ MAGIC += struct.pack("<Q", (0x484F53544D414749 << 16 | 0x484F) & (1 << 64) - 1)
 CANARY = "do-not-touch-" * 8
 MASK = (1 << 64) - 1
 ENGINES = ["bt,without=patience", "bt", "interp"]
-ENGINES_LONG = ENGINES + ["bt,chaos=1", "bt,without=patience,chaos=2", "bt,without=patience,chaos=3"]
+ENGINES_LONG = ENGINES + ["bt,without=bmi2", "bt,without=pext", "bt,without=windows", "bt,chaos=1", "bt,without=patience,chaos=2", "bt,without=patience,chaos=3"]
 
 
 class Hostile:
