@@ -12,6 +12,7 @@ struct block_file {
     enum block_cache cache;
     int overlay_fd;     /* -1: writes go to fd */
     uint8_t *allocated; /* one bit for each cluster: it is in the overlay */
+    uint64_t read_end;  /* where the last read ended */
 };
 
 /* Returns 0, or -errno with a message that starts with the path; nothing is left open then. */
