@@ -47,9 +47,9 @@ def text(output):
     return (output or b"").decode("latin1").replace("\r", "")
 
 
-def smoke(flavour, *arguments):
+def smoke(flavour, *arguments, append=""):
     """Boots, runs the script `smoke` and powers off. Returns the lines on the console."""
-    lines = run(flavour, "ring3.script=smoke", *arguments)
+    lines = run(flavour, f"ring3.script=smoke {append}".strip(), *arguments)
     missing = [line for line in SMOKE if line not in lines]
     if missing:
         print("\n".join(lines))
