@@ -295,6 +295,7 @@ static void add_empty_drives(const struct drive_options *drives, struct drive_se
     bool cdrom = false;
 
     set->drive[DRIVE_FLOPPY][0].present = true;
+    set->drive[DRIVE_FLOPPY][0].boot_index = set->drive[DRIVE_IDE][CDROM_INDEX].boot_index = -1;
     for (unsigned i = 0; i < drives->count; i++)
         cdrom |= drives->drive[i].cdrom;
     if (!cdrom && !drives_find(drives, DRIVE_IDE, CDROM_INDEX))

@@ -108,6 +108,16 @@ Test(drives, devices_and_drives_that_do_not_fit)
     cr_assert_not_null(strstr(err.text, "drive=ID"), "%s", err.text);
 }
 
+Test(drives, the_empty_ones_ask_for_no_boot)
+{
+    struct drive_set set;
+    cr_assert_eq(drives_open(&drives, NULL, &set, &err), 0, "%s", err.text);
+    cr_assert(set.drive[DRIVE_FLOPPY][0].present);
+    cr_assert_eq(set.drive[DRIVE_FLOPPY][0].boot_index, -1);
+    cr_assert(set.drive[DRIVE_IDE][2].cdrom);
+    cr_assert_eq(set.drive[DRIVE_IDE][2].boot_index, -1);
+}
+
 Test(drives, boot_indices_differ)
 {
     cr_assert_eq(add("file=a.img,bootindex=2"), 0);
