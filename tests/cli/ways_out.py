@@ -52,8 +52,11 @@ for engine in ("bt", "interp"):
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         for code in (HANG, b"\xeb\xfe"):  # halted, and busy
-            process = start("-kernel", kernel(say("!") + code), "-nographic", "-accel", engine,
+            sockets = [os.path.join(FOLDER.name, name) for name in ("monitor", "qmp")]
+            process = start("-kernel", kernel(say("!") + code), "-nographic", "-accel", engine, "-monitor",
+                            f"unix:{sockets[0]},server=on,wait=off", "-qmp", f"unix:{sockets[1]},server=on,wait=off",
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             check(process.stdout.read(1) == b"!", "started")
             process.send_signal(number)
             check(process.wait(30) == 128 + number, f"signal {number} ({engine}): {process.returncode}")
+            check(not any(map(os.path.exists, sockets)), f"signal {number} ({engine}): sockets are left")

@@ -35,11 +35,11 @@ KINDS = [
     ("bt", "max", *linux("amd64", "amd64")),
     ("interp", "max", *kernel("paging64")),
     ("bt", "qemu64", *linux("amd64", "amd64")),
-    ("interp", "qemu64", *kernel("long")),
+    ("interp", "qemu64", *kernel("paging32")),
     ("bt", "pentium3", *linux("686", "i386")),
-    ("interp", "pentium3", *kernel("tasks")),
+    ("interp", "pentium3", *kernel("exceptions32")),
     ("bt", "486", *kernel("tasks")),
-    ("interp", "486", *kernel("tasks")),
+    ("interp", "486", *kernel("v86")),
 ]
 
 
