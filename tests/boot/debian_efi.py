@@ -19,7 +19,7 @@ guest = DebianGuest(disk, "-drive", f"if=pflash,format=raw,readonly=on,file={COD
                     f"if=pflash,format=raw,file={store}")
 guest.hear("*Debian ")  # GRUB's line, in the firmware's pieces
 width, height, _ = guest.look()
-check((width, height) == (1280, 800), f"GRUB's screen has {width}x{height}")
+check((width, height) == (1024, 768), f"GRUB's screen has {width}x{height}, not what the EDID prefers")
 guest.keys("ret")
 guest.log_in()
 check("degraded" not in guest.order("systemctl is-system-running --wait"), guest.order("systemctl --failed"))
