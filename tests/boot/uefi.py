@@ -26,6 +26,8 @@ def boot_manager():
     guest.hear("take you to the Boot")  # the help beside the line, in lines of its own width
     guest.keys("ret")
     guest.hear("EFI Internal Shell")
+    guest.keys("down")  # from the CD-ROM
+    guest.hear("Fv(")  # the shell's device path: it is in the firmware
     guest.keys("ret")
     guest.hear(SHELL)
     guest.type("ver\n")
