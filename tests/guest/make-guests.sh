@@ -21,7 +21,7 @@ shift
 [ $# -gt 0 ] || set -- amd64 i386 others
 
 work=$out/work.$$
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$out/apt"' EXIT
 trap 'exit 1' INT TERM
 
 say() { echo "ring3: $*" >&2; }
@@ -43,32 +43,36 @@ apt() {
 }
 
 use_private_lists() {
-    [ $private_lists = no ] || return 1
     private_lists=yes
+    [ ! -d "$out/apt" ] || return 0
     say "downloading package lists for the guests alone"
     mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
     apt apt-get -q=2 update >&2 || say "apt-get update reported problems; going on with what there is"
 }
 
-# candidates PACKAGE ARCH: names to try, best first. A kernel's metapackage stands for the versioned packages: the one
-# it depends on, then any other, newest first.
+# candidates PACKAGE ARCH: what to try, best first. A kernel's metapackage stands for the versioned packages: the one
+# it depends on, then any other, newest first. Of other packages any version will do: the best one may be known only
+# because it is installed here.
 candidates() {
     case $1 in
     linux-image-*)
-        apt apt-cache depends "$1:$2" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9][^ :]*\).*/\1/p'
+        apt apt-cache depends "$1:$2" 2>/dev/null | sed -n "s/^ *Depends: \(linux-image-[0-9][^ :]*\).*/\1:$2/p"
         apt apt-cache pkgnames linux-image- 2>/dev/null |
-            grep -E "^linux-image-[0-9][0-9.-]*-(deb[0-9]+-)?${1#linux-image-}\$" | sort -Vr
+            grep -E "^linux-image-[0-9][0-9.-]*-(deb[0-9]+-)?${1#linux-image-}\$" | sort -Vr | sed "s/\$/:$2/"
         ;;
-    *) echo "$1" ;;
+    *)
+        echo "$1:$2"
+        apt apt-cache madison "$1:$2" 2>/dev/null | sed -n "s/^ *[^ ]* | *\([^ ]*\) | .*Packages\$/$1:$2=\1/p"
+        ;;
     esac
 }
 
 # try_download PACKAGE ARCH: leaves one .deb as $work/PACKAGE.deb
 try_download() {
     for name in $(candidates "$1" "$2"); do
-        say "downloading $name:$2"
+        say "downloading $name"
         mkdir -p "$work/download"
-        if (cd "$work/download" && apt apt-get -q=2 download "$name:$2" >"$work/log" 2>&1); then
+        if (cd "$work/download" && apt apt-get -q=2 download "$name" >"$work/log" 2>&1); then
             mv "$work/download"/*.deb "$work/$1.deb"
             return 0
         fi
@@ -79,8 +83,10 @@ try_download() {
 
 download() {
     mkdir -p "$work"
+    private_lists=no
     try_download "$1" "$2" && return 0
-    use_private_lists && try_download "$1" "$2" && return 0
+    use_private_lists
+    try_download "$1" "$2" && return 0
     say "cannot download $1 for $2: $(tail -n 1 "$work/log" 2>/dev/null || echo 'no such package in the lists')"
     exit 1
 }
@@ -181,9 +187,9 @@ for arch; do
     amd64) kernel amd64 amd64 ;;
     i386) kernel 686 i386 && kernel 686-pae i386 ;;
     others)
-        package_files xen-hypervisor-4.17-amd64 ./boot/xen-4.17-amd64.gz
-        package_files memtest86+ ./usr/lib/memtest86+/memtest86+x64.iso ./usr/lib/memtest86+/memtest86+ia32.iso \
-            ./boot/memtest86+ia32.bin
+        (package_files xen-hypervisor-4.17-amd64 ./boot/xen-4.17-amd64.gz) || say "going on without Xen"
+        (package_files memtest86+ ./usr/lib/memtest86+/memtest86+x64.iso ./usr/lib/memtest86+/memtest86+ia32.iso \
+            ./boot/memtest86+ia32.bin) || say "going on without memtest86+"
         continue
         ;;
     *) say "unknown guest $arch" && exit 2 ;;
@@ -193,4 +199,3 @@ for arch; do
     mkdir -p "$work"
     initramfs "$arch"
 done
-rm -rf "$out/apt"
