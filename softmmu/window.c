@@ -56,11 +56,34 @@ static uint64_t *region_entry(const struct window *window, uint64_t linear)
     return &window->regions[linear >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)];
 }
 
-/* Makes [linear, + pages) of a slot's window inaccessible again. */
-static void unmap(const struct window *window, int slot, uint64_t linear, uint64_t pages)
+/* Accesses to the region fault from now on. Code that C goes back to learns its deltas anew (runtime.c, resume()). */
+static void leave_slot(struct window *window, int slot)
 {
-    host_call6(SYS_mmap, window->slot[slot].host + (linear - window->slot[slot].linear), pages << GUEST_PAGE_SHIFT, 0,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, (uint64_t)-1, 0);
+    *region_entry(window, window->slot[slot].linear) = window->nowhere + WINDOW_GUARD_BELOW - window->slot[slot].linear;
+    window->slot[slot].used = false;
+}
+
+/* The host took no pages away from the slot (too many mappings, no memory): nothing may lead there ever again. */
+static void abandon_slot(struct window *window, int slot)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < window->run_count; i++)
+        if (slot_of(window, window->runs[i].linear) != slot)
+            window->runs[kept++] = window->runs[i];
+    window->run_count = kept;
+    leave_slot(window, slot);
+    window->slot[slot].abandoned = true;
+    window->broken = true;
+}
+
+/* Makes [linear, + pages) of a slot's window inaccessible again. */
+static void unmap(struct window *window, int slot, uint64_t linear, uint64_t pages)
+{
+    uint64_t host = window->slot[slot].host + (linear - window->slot[slot].linear);
+    long got = host_call6(SYS_mmap, host, pages << GUEST_PAGE_SHIFT, 0,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, (uint64_t)-1, 0);
+    if (got != (long)host)
+        abandon_slot(window, slot);
 }
 
 void window_drop_all(struct window *window)
@@ -80,10 +103,10 @@ void window_drop_all(struct window *window)
         bits_clear(window->slot[slot].readable, slot_page(run->linear), run->pages);
         bits_clear(window->slot[slot].writable, slot_page(run->linear), run->pages);
     }
+    window->run_count = 0;
     for (int i = 0; i < WINDOW_SLOTS; i++)
         if (last[i])
             unmap(window, i, first[i], (last[i] - first[i]) >> GUEST_PAGE_SHIFT);
-    window->run_count = 0;
 }
 
 void window_drop_range(struct window *window, uint64_t linear, uint64_t pages)
@@ -98,9 +121,9 @@ void window_drop_range(struct window *window, uint64_t linear, uint64_t pages)
     if (!any)
         return;
     window->drops++;
-    unmap(window, slot, linear, pages);
     bits_clear(window->slot[slot].readable, first, (unsigned)pages);
     bits_clear(window->slot[slot].writable, first, (unsigned)pages);
+    unmap(window, slot, linear, pages);
 }
 
 void window_protect(struct window *window, uint64_t arena_page)
@@ -114,9 +137,12 @@ void window_protect(struct window *window, uint64_t arena_page)
         int slot = slot_of(window, run->linear);
         if (!bit_get(window->slot[slot].writable, slot_page(linear)))
             continue;
-        host_call6(SYS_mprotect, window->slot[slot].host + (linear - window->slot[slot].linear), GUEST_PAGE_SIZE,
-                   PROT_R, 0, 0, 0);
         bits_clear(window->slot[slot].writable, slot_page(linear), 1);
+        if (host_call6(SYS_mprotect, window->slot[slot].host + (linear - window->slot[slot].linear), GUEST_PAGE_SIZE,
+                       PROT_R, 0, 0, 0)) {
+            abandon_slot(window, slot);
+            i = (uint32_t)-1; /* other runs have other places now */
+        }
     }
 }
 
@@ -127,9 +153,7 @@ static void window_close(struct window *window)
     window_drop_all(window);
     for (int i = 0; i < WINDOW_SLOTS; i++) {
         if (window->slot[i].used)
-            *region_entry(window, window->slot[i].linear) =
-                window->nowhere + WINDOW_GUARD_BELOW - window->slot[i].linear;
-        window->slot[i].used = false;
+            leave_slot(window, i);
     }
     window->open = false;
     window->ticks = 0;
@@ -173,7 +197,7 @@ static int take_slot(struct window *window, uint64_t linear)
 {
     int slot = slot_of(window, linear);
     for (int i = 0; i < WINDOW_SLOTS && slot < 0; i++) {
-        if (window->slot[i].used || !window->slot[i].host)
+        if (window->slot[i].used || window->slot[i].abandoned || !window->slot[i].host)
             continue;
         slot = i;
         window->slot[i].used = true;

@@ -57,6 +57,7 @@ struct window {
         uint64_t host;                 /* of the window's first byte, behind its guard zone; 0: not yet reserved */
         uint64_t *readable, *writable; /* [2^20 bits]: pages mapped */
         bool used;
+        bool abandoned; /* the host could not be made to take pages away again */
     } slot[WINDOW_SLOTS];
     struct window_run *runs;
     uint32_t run_count;

@@ -2,8 +2,14 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "softmmu/shadow.h"
@@ -188,4 +194,55 @@ Test(window, running_opens_it_and_faults_close_it)
     cr_assert(!f.window->open && !readable(HIGH));
     window_tick(f.window, now += 10, 1000);
     cr_assert(!f.window->open, "time too short to count");
+}
+
+/* ---- a host that takes nothing away: every mapping of no access, and every mprotect, fails in this test's process
+ * ---- */
+
+#define LOAD(member)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define UNLESS(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (skip))
+#define RETURN(what)        BPF_STMT(BPF_RET | BPF_K, (what))
+
+static void host_takes_nothing_away(void)
+{
+    struct sock_filter code[] = {
+        LOAD(nr),
+        UNLESS(SYS_mmap, 3),
+        LOAD(args[2]),
+        UNLESS(PROT_NONE, 3),
+        RETURN(SECCOMP_RET_ERRNO | ENOMEM),
+        UNLESS(SYS_mprotect, 1),
+        RETURN(SECCOMP_RET_ERRNO | ENOMEM),
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+Test(window, what_the_host_does_not_unmap_cannot_be_reached_any_more)
+{
+    fill(HIGH, ACCESS_WRITE, page_at(0x5000, 12, true));
+    fill(0x400000, ACCESS_WRITE, page_at(0x6000, 12, true));
+    host_takes_nothing_away();
+    window_drop_range(f.window, HIGH, 1);
+    cr_assert(!readable(HIGH));
+    cr_assert(writable(0x400000), "another region");
+    cr_assert(f.window->broken);
+    window_drop_all(f.window);
+    cr_assert(!readable(0x400000));
+    if (fill(HIGH, ACCESS_READ, page_at(0x7000, 12, true))) /* in another slot */
+        cr_assert(readable(HIGH) && !readable(HIGH + GUEST_PAGE_SIZE));
+}
+
+Test(window, what_the_host_does_not_protect_cannot_be_reached_any_more)
+{
+    uint64_t page = space_offset(&f.space, f.ram + 0x6000) >> GUEST_PAGE_SHIFT;
+    fill(HIGH, ACCESS_WRITE, page_at(0x6000, 12, true));
+    fill(0x400000, ACCESS_WRITE, page_at(0x6000, 12, true));
+    fill(0x300000000, ACCESS_WRITE, page_at(0x7000, 12, true));
+    host_takes_nothing_away();
+    window_protect(f.window, page);
+    cr_assert(!writable(HIGH) && !writable(0x400000));
+    cr_assert(writable(0x300000000), "another page, in another region");
 }
