@@ -43,7 +43,7 @@ struct vga_config {
     struct space *space; /* VGA_MEMORY_SIZE more than RAM and ROM is taken from its arena, and the ROM */
     const uint8_t *rom;  /* the video BIOS, or null; copied */
     size_t rom_size;
-    bool registers_in_memory; /* BAR 2 shows the registers and (empty) EDID data */
+    bool registers_in_memory; /* BAR 2 shows the registers and the monitor's EDID */
     /* Calls function(argument) while the vCPU is between two instructions; may drop the machine lock before. Null: it
      * is. */
     void (*between_instructions)(void *context, void (*function)(void *argument), void *argument);

@@ -6,7 +6,7 @@
  * (pvh.c), tried in that order.
  *
  * Low memory while a kernel is entered:
- *     00000  real-mode vectors, all to an IRET
+ *     00000  real-mode vectors (pc_vectors.c)
  *     00400  BIOS data area (base memory size, EBDA segment, video mode)
  *     01000  GDT: 10h flat code, 18h flat data, 20h TSS
  *     10000  boot_params, Multiboot information or hvm_start_info, with their tables
@@ -52,7 +52,6 @@ enum {
 /* The text screen, where there is one: the BIOS' mode 3. */
 enum { LOAD_TEXT_MODE = 3, LOAD_TEXT_COLUMNS = 80, LOAD_TEXT_ROWS = 25, LOAD_GLYPH_HEIGHT = 16 };
 
-/* What to boot, and on what. */
 /* Files that stay open for the next load, where the process may open none later (-sandbox). Zeroed at first. */
 struct load_files {
     struct {
@@ -64,6 +63,7 @@ struct load_files {
 
 void load_files_close(struct load_files *files);
 
+/* What to boot, and on what. */
 struct load_request {
     const char *kernel, *initrd, *append; /* initrd and append may be null */
     struct load_files *files;             /* null: opened anew each time */

@@ -282,20 +282,6 @@ static void setup_chipset(struct pc *pc)
     pci_config_write(&pc->pci, PC_DEVFN_PM, PCI_INTERRUPT_LINE, IRQ_SCI, 1);
 }
 
-/* Every interrupt returns: kernels that ask the BIOS (Xen does) then find that it knows nothing, flags and registers
- * being as they were. The IRET lies where IBM's BIOS has its own. */
-static void setup_vectors(struct pc *pc)
-{
-    enum { SEGMENT = 0xf000, OFFSET = 0xff53 };
-    static const uint8_t iret = 0xcf;
-    uint32_t vectors[256];
-
-    for (unsigned i = 0; i < ARRAY_LEN(vectors); i++)
-        vectors[i] = (uint32_t)SEGMENT << 16 | OFFSET;
-    space_write_bytes(pc->config.space, gpa(0), vectors, sizeof(vectors));
-    space_write_bytes(pc->config.space, gpa((SEGMENT << 4) + OFFSET), &iret, 1);
-}
-
 void pc_firmware_setup(struct pc *pc)
 {
     static const uint16_t base_kilobytes = EBDA >> 10, ebda_segment = EBDA >> 4, ebda_kilobytes = 1;
@@ -307,7 +293,6 @@ void pc_firmware_setup(struct pc *pc)
     bus_write(pc->config.io, 0x4d1, 0x0e, 1); /* IRQ 9 to 11: the SCI and PCI */
     setup_acpi(pc);
     setup_smbios(pc);
-    setup_vectors(pc);
     /* BIOS data area: base memory size and where the EBDA is; the EBDA's first word is its size. */
     space_write_bytes(pc->config.space, gpa(0x413), &base_kilobytes, 2);
     space_write_bytes(pc->config.space, gpa(0x40e), &ebda_segment, 2);
