@@ -8,13 +8,12 @@ import subprocess
 import sys
 import time
 
+from kernels import build_kernel
 from machine import Machine
 
 BOOT_ROWS = ["grub", "login"]
 SCREEN_ROWS = {"scroll": ("t", "S", 16 * 256, "lines"), "redraw": ("g", "F", 8 * 64, "screens")}  # see screen.S
 ROWS = [*BOOT_ROWS, *SCREEN_ROWS]
-KERNEL_FLAGS = ["-m32", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack",
-                "-Wl,--no-warn-rwx-segments"]
 
 
 def build(root, work, guests, rows):
@@ -27,10 +26,9 @@ def build(root, work, guests, rows):
             reason = (made.stderr.strip() or "make-disk.sh failed").splitlines()[-1]
             missing |= dict.fromkeys(BOOT_ROWS, reason)
     if set(rows) & set(SCREEN_ROWS):
-        kernels = root / "tests/kernels"
-        made = subprocess.run(["gcc", *KERNEL_FLAGS, f"-Wl,-T,{kernels / 'kernel.ld'}", f"-I{root}", "-o",
-                               work / "screen", kernels / "screen.S"], stderr=subprocess.PIPE, text=True, check=False)
-        if made.returncode:
+        try:
+            build_kernel(root, "screen", work / "screen")
+        except subprocess.CalledProcessError:
             missing |= dict.fromkeys(SCREEN_ROWS, "gcc -m32 cannot build tests/kernels/screen.S")
     return {row: reason for row, reason in missing.items() if row in rows}
 
