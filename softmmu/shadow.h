@@ -12,8 +12,8 @@
  *     +VIEW_REGIONS: where the view's windows lie, see window.h
  *     +1 GiB  EXEC   checked by links between pages, filled when code is fetched
  *
- * On hosts without a fast PEXT the index is what RORX and LEA can make of the address, and so the view another one, of
- * 5 GiB:
+ * On hosts without a fast PEXT the index is what RORX and LEA can make of the address (translator/asm_bits.h), and the
+ * layout another:
  *
  *     0            the vCPU's state and what follows it, as above
  *     +VIEW_SLOTS  32 bytes for each index: READ, WRITE, EXEC, unused

@@ -125,17 +125,29 @@ static inline void e_word(struct emitter *e, unsigned to, unsigned from, unsigne
     }
 }
 
-/* to = from >> count, signed; 64 or 32 bits; to is neither `from` nor RAX */
+/* to = the number of the window region that the linear address in `from` is in: softmmu/window.h */
+static inline void e_region(struct emitter *e, unsigned to, unsigned from)
+{
+    if (e->fast_pext)
+        e_pext(e, to, from, CONSTANT(region_mask));
+    else
+        e_word(e, to, from, WINDOW_REGION_BITS / 16);
+}
+
+/* to = from >> count, signed; from the lower 32 bits, if not w, sign-extended. to is neither `from` nor RAX. */
 static inline void e_shift_signed(struct emitter *e, bool w, unsigned to, unsigned from, unsigned count)
 {
     if (e->bmi2) {
         e_mov_imm(e, to, count);
         e_sarx(e, w, to, from, to);
+        if (!w)
+            e_movsxd(e, to, to);
         return;
     }
-    e_mov(e, to, from);
-    if (!w)
-        e_movsxd(e, to, to);
+    if (w)
+        e_mov(e, to, from);
+    else
+        e_movsxd(e, to, from);
     e_flags_save(e);
     e_shift(e, SHIFT_SAR, to, count);
     e_flags_restore(e);

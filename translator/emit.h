@@ -64,7 +64,8 @@ struct translation_job {
     unsigned branches;     /* conditional ones that the block went on behind */
     unsigned limit;        /* instructions that the block may have */
     unsigned offset;       /* of the current instruction from the block's start */
-    unsigned round;        /* instructions of one round, where the block is a loop laid out several times */
+    unsigned rounds;       /* how often the block's guest code is laid out in a row: a loop */
+    unsigned round;        /* instructions of one round, where there are more */
     bool again;            /* the next instruction is the block's first again */
     bool ended;            /* the block ends with this instruction */
     unsigned stub_count;

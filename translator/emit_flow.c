@@ -262,15 +262,15 @@ void emit_jump(struct translation_job *job, uint64_t target)
 /* The current instruction leads back to the block's start: true if another round of the loop is to follow it. */
 static bool next_round(struct translation_job *job, uint64_t target)
 {
-    struct tb *tb = job->tb;
-    if (!job->mode.window || target != tb->lin || tb->rounds >= LOOP_COPIES)
+    const struct tb *tb = job->tb;
+    if (!job->mode.window || target != tb->lin || job->rounds >= LOOP_COPIES)
         return false;
     unsigned limit = job->limit < LOOP_INSTRUCTIONS ? job->limit : LOOP_INSTRUCTIONS;
-    if (tb->rounds == 1)
+    if (job->rounds == 1)
         job->round = tb->instructions + 1u;
     if (tb->instructions + 1u + job->round > limit)
         return false;
-    tb->rounds++;
+    job->rounds++;
     job->again = true;
     job->held_next = job->held;
     return true;

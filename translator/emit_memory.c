@@ -335,16 +335,13 @@ static void note_address(struct translation_job *job, struct site *site)
 
 /*
  * to = host minus linear in the window, for the region of the address in host register `base`; see softmmu/window.h:
- *     to = bits 32 to 47 of base
+ *     to = region of base               ; e_region()
  *     mov   to, gs:[to * 8 + REGIONS]
  */
 void emit_window_delta(struct translation_job *job, unsigned to, unsigned base)
 {
     struct emitter *e = &job->e;
-    if (e->fast_pext)
-        e_pext(e, to, base, CONSTANT(region_mask));
-    else
-        e_word(e, to, base, WINDOW_REGION_BITS / 16);
+    e_region(e, to, base);
     e_load_table(e, to, to, 8, VIEW_REGIONS);
 }
 

@@ -213,6 +213,7 @@ static void emit_based(struct translation_job *job, struct host_operands *host)
 {
     const struct insn *insn = &job->insn;
     const struct mem_operand *mem = &insn->mem;
+    const struct scratch none = {{HOST_NONE, HOST_NONE}, {false, false}, 0};
     unsigned base = host_of[mem->base];
     int slot = held_slot(job, mem->base);
     bool known = slot >= 0;
@@ -228,9 +229,7 @@ static void emit_based(struct translation_job *job, struct host_operands *host)
     host->base = (uint8_t)base;
     host->index = scratch_host[slot];
     host->disp = (int32_t)mem->disp;
-    note_objection(job, site);
-    site_here(job, site);
-    job->e.at += insn_reencode(job->e.at, insn, host);
+    emit_operation(job, &none, host, site);
     job->held_next = job->held;
     job->held_next.slot[slot] = mem->base;
     job->held_last = (uint8_t)slot;
@@ -294,11 +293,11 @@ static void emit_with_memory(struct translation_job *job)
 /*
  * BT, BTS, BTR, BTC with a bit offset in a register: the word that holds the bit, then the bit within it.
  *     lea   t, [address]
- *     mov   ecx, 6 (5); sarx rcx, reg, rcx        ; (movsxd rcx, ecx)
+ *     rcx = reg >> 6 (5)                          ; e_shift_signed()
  *     lea   t, [t + rcx * 8 (4)]
  *     lookup -> rcx
  *     lea   t, [t + rcx]
- *     pext  rcx, reg, gs:[63 (31)]
+ *     rcx = reg & 63 (31)                         ; e_low_bits()
  *     op    [t], rcx
  */
 static void emit_bit_string(struct translation_job *job)
@@ -317,8 +316,6 @@ static void emit_bit_string(struct translation_job *job)
     if (!address.constant)
         e_lea(e, true, HOST_T, address.base, HOST_NONE, 1, address.disp);
     e_shift_signed(e, size == 8, HOST_RCX, reg, size == 8 ? 6 : 5);
-    if (size == 4)
-        e_movsxd(e, HOST_RCX, HOST_RCX);
     e_lea(e, insn->code_size == 8, HOST_T, HOST_T, HOST_RCX, size, 0);
     address = (struct address){.base = HOST_T};
     uint32_t site = emit_lookup(job, &address, size, store ? ACCESS_WRITE : ACCESS_READ, false);

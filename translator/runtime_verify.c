@@ -321,18 +321,6 @@ static bool vector_equal(const uint8_t *a, const uint8_t *b)
            !__builtin_memcmp(a + 576, b + 576, VERIFY_VECTOR_SIZE - 576);
 }
 
-/* An MMX instruction that faults on the host, in a window, may have set TOP to 0 already: the same in an XSAVE image,
- * where the registers are numbered from TOP on. */
-static void touch_mmx(uint8_t *area)
-{
-    unsigned top = area[3] >> 3 & 7;
-    uint8_t stack[8][16];
-    for (unsigned i = 0; i < 8; i++)
-        __builtin_memcpy(stack[(i + top) & 7], area + 32 + 16 * i, 16);
-    __builtin_memcpy(area + 32, stack, sizeof(stack));
-    area[3] &= (uint8_t)~0x38;
-}
-
 static bool same_vectors(const struct verify *v, const struct verify_state *state)
 {
     const uint8_t *expected = v->vector[state->vector];
@@ -342,7 +330,7 @@ static bool same_vectors(const struct verify *v, const struct verify_state *stat
     if (!state->mmx_follows)
         return false;
     __builtin_memcpy(touched, expected, sizeof(touched));
-    touch_mmx(touched);
+    vector_zero_top(touched);
     return vector_equal(touched, v->seen_vector);
 }
 

@@ -67,7 +67,6 @@ struct tb {
     uint32_t code_size;
     uint16_t guest_size; /* bytes; past the page's end only by the one instruction of a straddling block */
     uint16_t instructions;
-    uint8_t rounds; /* how often the guest code was laid out in a row: a loop */
     bool valid;
     bool straddles;        /* one instruction that crosses the page's end */
     uint32_t hash_next;    /* index, or NO_INDEX */

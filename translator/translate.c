@@ -314,7 +314,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     struct tb *tb = &cache->tbs[cache->tb_count];
     uint32_t sites = cache->site_count, exits = cache->exit_count, insns = cache->insn_count;
 
-    *tb = (struct tb){.lin = at, .page = {page}, .mode = mode, .code = (uint32_t)cache->used, .rounds = 1};
+    *tb = (struct tb){.lin = at, .page = {page}, .mode = mode, .code = (uint32_t)cache->used};
     job->bt = bt;
     job->vcpu = vcpu;
     job->e = emitter_at(bt, vcpu, cache->rw + cache->used);
@@ -326,6 +326,7 @@ struct tb *translate_block(struct bt *bt, struct vcpu *vcpu, uint64_t at, uint64
     job->below_4g = 0;
     job->branches = 0;
     job->offset = 0;
+    job->rounds = 1;
     job->again = job->ended = false;
     job->stub_count = job->near_first = 0;
     if (!emit_block(job, vcpu->space->arena + page)) {

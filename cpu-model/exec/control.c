@@ -174,7 +174,7 @@ enum exec_result exec_mov_cr(struct vcpu *vcpu, const struct insn *insn)
     return EXEC_NEXT;
 }
 
-enum { DR7_GD = 1 << 13, DR6_BD = 1 << 13 };
+enum { DR7_GD = 1 << 13 };
 
 enum exec_result exec_mov_dr(struct vcpu *vcpu, const struct insn *insn)
 {

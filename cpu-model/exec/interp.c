@@ -12,8 +12,6 @@
 #include "cpu-model/state/trace.h"
 #include "cpu-model/state/vector.h"
 
-enum { DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
-
 /* mmu_fetch(), by way of interp->fetched. */
 static unsigned fetch(struct vcpu *vcpu, uint64_t at, uint8_t *bytes, unsigned want)
 {

@@ -10,7 +10,6 @@
 #include "cpu-model/exec/exec_int.h"
 
 enum { DPL3 = 3 << SEG_DPL_SHIFT };
-enum { DR6_BS = 1 << 14 };
 
 static inline bool amd(const struct vcpu *vcpu)
 {

@@ -26,7 +26,7 @@ enum {
     TSS16_SIZE = 0x2c,
 };
 
-enum { DR7_LOCAL = 0x155, DR6_BT = 0x8000 };
+enum { DR7_LOCAL = 0x155 };
 
 static bool tss_fault(struct vcpu *vcpu, uint16_t selector)
 {

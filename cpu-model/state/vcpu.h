@@ -148,6 +148,9 @@ enum {
 /* Page-fault error code bits. */
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 
+/* DR6: access to a debug register under DR7.GD, single step, task switch. */
+enum { DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15 };
+
 /* An exception that an instruction raised and that has not been delivered yet. */
 struct exception {
     uint8_t vector;

@@ -84,3 +84,15 @@ void vector_reset(struct vcpu *vcpu)
     /* XSTATE_BV = 0: all components in their initial configuration, which is what the area holds, too. */
     *(area64_t *)(area + AREA_XSTATE_BV) = 0;
 }
+
+void vector_zero_top(uint8_t *area)
+{
+    enum { ST0 = 32, REGISTER = 16, REGISTERS = 8, TOP_SHIFT = 11 - 8, TOP = 7 << TOP_SHIFT };
+    uint8_t stack[REGISTERS * REGISTER];
+    unsigned top = (area[AREA_FSW + 1] & TOP) >> TOP_SHIFT;
+    for (unsigned i = 0; i < sizeof(stack); i++)
+        stack[(i + top * REGISTER) % sizeof(stack)] = area[ST0 + i];
+    for (unsigned i = 0; i < sizeof(stack); i++)
+        area[ST0 + i] = stack[i];
+    area[AREA_FSW + 1] &= (uint8_t)~TOP;
+}

@@ -18,4 +18,8 @@ void vector_unpark(struct vcpu *vcpu);
 /* Parked state of FNINIT + MXCSR 1F80h + zeroed registers. */
 void vector_reset(struct vcpu *vcpu);
 
+/* Has TOP of a parked area's x87 go to 0, with the registers staying as they are: an image numbers them from TOP on. An
+ * MMX instruction whose access faults on the host may have done that already. */
+void vector_zero_top(uint8_t *area);
+
 #endif

@@ -547,17 +547,6 @@ static unsigned last_vector(const struct world *world)
     return vector;
 }
 
-/* The registers of the x87 as they are when TOP is 0. */
-static void turn_stack(uint8_t *area)
-{
-    unsigned top = area[3] >> 3 & 7;
-    uint8_t stack[8][16];
-    for (unsigned i = 0; i < 8; i++)
-        memcpy(stack[(i + top) & 7], area + 32 + 16 * i, 16);
-    memcpy(area + 32, stack, sizeof(stack));
-    area[3] &= (uint8_t)~0x38;
-}
-
 /* All but the x87's pointers and last opcode. An MMX instruction whose access faults may have set TOP to 0, or not. */
 static void compare_vector(struct report *r, struct world *world)
 {
@@ -566,8 +555,8 @@ static void compare_vector(struct report *r, struct world *world)
     memcpy(area[1], world->tested->vector_area, sizeof(area[1]));
     bool faulted = last_vector(world) == EXC_PF || last_vector(world) == EXC_GP;
     if (faulted && (area[0][3] ^ area[1][3]) & 0x38 && (!(area[0][3] & 0x38) || !(area[1][3] & 0x38))) {
-        turn_stack(area[0]);
-        turn_stack(area[1]);
+        vector_zero_top(area[0]);
+        vector_zero_top(area[1]);
     }
     for (unsigned i = 0; i < sizeof(area[0]); i++)
         if ((i < 6 || (i >= 24 && i < 416) || i >= 576) && area[0][i] != area[1][i])
