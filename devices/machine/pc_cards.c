@@ -25,11 +25,9 @@ int pc_create_drives(struct pc *pc, struct error *err)
                                           .serial = serial[0] ? serial : NULL,
                                           .block = c->drives.drive[DRIVE_IDE][i].block};
     }
-    fdc.present[0] = true; /* a PC has one, with or without a disk in it */
     for (unsigned i = 0; i < DRIVES_FLOPPY; i++) {
-        struct block *block = c->drives.drive[DRIVE_FLOPPY][i].block;
-        fdc.present[i] |= c->drives.drive[DRIVE_FLOPPY][i].present;
-        fdc.block[i] = block;
+        fdc.present[i] = c->drives.drive[DRIVE_FLOPPY][i].present;
+        fdc.block[i] = c->drives.drive[DRIVE_FLOPPY][i].block;
     }
     int r = piix3_ide_init(&pc->ide, &ide);
     if (!r)
