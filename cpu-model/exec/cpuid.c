@@ -14,13 +14,13 @@ enum { EAX, EBX, ECX, EDX };
 enum {
     LEAF_EXTENDED = 0x80000000,
     LEAF_HYPERVISOR = 0x40000000,
+    LEAF_HYPERVISOR_CLOCKS = 0x40000010,
     CACHE_LINE = 64,
     BIT_APIC = 1 << 9,       /* leaf 1 EDX */
     BIT_OSXSAVE = 1 << 27,   /* leaf 1 ECX */
     MIRRORED = 0x0183f3ff,   /* bits of leaf 1 EDX that AMD repeats in 8000_0001h EDX */
     XSAVE_LEGACY_SIZE = 576, /* legacy region and header */
     XSAVE_AVX_SIZE = 256,
-    CRYSTAL_HZ = 1000000000, /* of the local APIC timer */
 };
 
 static uint32_t signature(const struct cpu_features *f)
@@ -99,13 +99,13 @@ static uint32_t common_divisor(uint32_t a, uint32_t b)
 /* TSC frequency = crystal * EBX / EAX, to the kHz. */
 static void tsc_leaf(const struct vcpu *vcpu, uint32_t out[4])
 {
-    uint32_t khz = (uint32_t)(vcpu->tsc_hz / 1000), crystal_khz = CRYSTAL_HZ / 1000;
+    uint32_t khz = (uint32_t)(vcpu->tsc_hz / 1000), crystal_khz = APIC_TIMER_HZ / 1000;
     if (!khz)
         return;
     uint32_t divisor = common_divisor(khz, crystal_khz);
     out[EAX] = crystal_khz / divisor;
     out[EBX] = khz / divisor;
-    out[ECX] = CRYSTAL_HZ;
+    out[ECX] = APIC_TIMER_HZ;
 }
 
 /* One thread in one core: the levels exist and need no bits of the APIC ID. */
@@ -242,18 +242,30 @@ static void extended_leaf(const struct vcpu *vcpu, uint32_t leaf, uint32_t suble
     }
 }
 
+/*
+ * The machine has VMware's backdoor (devices/chips/vmware.h), and this signature is how guests find it: with it they
+ * take the frequencies of their clocks as told, where a measurement on a busy host can be far off.
+ */
+static void hypervisor_leaf(const struct vcpu *vcpu, uint32_t leaf, uint32_t out[4])
+{
+    if (leaf == LEAF_HYPERVISOR) {
+        out[EAX] = LEAF_HYPERVISOR_CLOCKS; /* the highest */
+        out[EBX] = four_characters("VMwa");
+        out[ECX] = four_characters("reVM");
+        out[EDX] = four_characters("ware");
+    } else if (leaf == LEAF_HYPERVISOR_CLOCKS) {
+        out[EAX] = (uint32_t)(vcpu->tsc_hz / 1000);
+        out[EBX] = APIC_TIMER_HZ / 1000;
+    }
+}
+
 void cpuid_leaf(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const struct cpu_features *f = &vcpu->features;
     out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
-    if (leaf == LEAF_HYPERVISOR && cpu_has(f, HYPERVISOR)) {
-        out[EAX] = LEAF_HYPERVISOR; /* the signature is all there is */
-        out[EBX] = four_characters("ring");
-        out[ECX] = four_characters("3rin");
-        out[EDX] = four_characters("g3ri");
-        return;
-    }
-    if (leaf >= LEAF_EXTENDED && leaf <= f->max_extended_leaf)
+    if (leaf >= LEAF_HYPERVISOR && leaf <= LEAF_HYPERVISOR_CLOCKS && cpu_has(f, HYPERVISOR))
+        hypervisor_leaf(vcpu, leaf, out);
+    else if (leaf >= LEAF_EXTENDED && leaf <= f->max_extended_leaf)
         extended_leaf(vcpu, leaf, subleaf, out);
     else if (leaf <= f->max_leaf)
         basic_leaf(vcpu, leaf, subleaf, out);

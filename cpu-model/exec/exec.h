@@ -52,6 +52,8 @@ uint64_t vcpu_tsc(const struct vcpu *vcpu);
  * message. */
 struct error;
 int cpu_model_parse(const char *text, struct cpu_features *features, struct error *err);
+/* The clock that CPUID tells of, leaves 15h and 4000_0010h: what the local APIC's timer divides. */
+enum { APIC_TIMER_HZ = 1000000000 };
 /* The CPUID instruction's answer. */
 void cpuid_leaf(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 /* Names of all models, null-terminated, for -cpu help. */

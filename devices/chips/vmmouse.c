@@ -11,17 +11,12 @@
 
 #include "cpu-model/base/log.h"
 
-#define MAGIC         0x564d5868u /* "VMXh" */
 #define MOUSE_VERSION 0x3442554au
 
 enum {
-    CMD_GET_VERSION = 10,
     CMD_DATA = 39,
     CMD_STATUS = 40,
     CMD_COMMAND = 41,
-
-    BACKDOOR_VERSION = 6,
-    PRODUCT_TYPE = 2, /* ECX of GET_VERSION */
 
     DISABLE = 0x000000f5,
     READ_ID = 0x45414552,
@@ -85,7 +80,7 @@ static void command(struct vmmouse *m, uint32_t what)
 }
 
 /* EBX words of the queue, in EAX, EBX, ECX, EDX. Asking for what is not there ends the conversation. */
-static void read_data(struct vmmouse *m, struct vmmouse_registers *r)
+static void read_data(struct vmmouse *m, struct vmware_registers *r)
 {
     uint32_t words[READ_MAX] = {0}, count = r->ebx;
 
@@ -96,53 +91,26 @@ static void read_data(struct vmmouse *m, struct vmmouse_registers *r)
     }
     for (unsigned i = 0; i < count; i++)
         words[i] = take(m);
-    *r = (struct vmmouse_registers){words[0], words[1], words[2], words[3]};
+    *r = (struct vmware_registers){words[0], words[1], words[2], words[3]};
 }
 
-static void call(struct vmmouse *m, struct vmmouse_registers *r)
+bool vmmouse_call(struct vmmouse *m, struct vmware_registers *r)
 {
     switch (r->ecx & 0xffff) {
-    case CMD_GET_VERSION:
-        r->eax = BACKDOOR_VERSION;
-        r->ebx = MAGIC;
-        r->ecx = PRODUCT_TYPE;
-        break;
     case CMD_DATA:
         read_data(m, r);
-        break;
+        return true;
     case CMD_STATUS:
         r->eax = m->enabled ? m->queue_count : STATUS_ERROR;
-        break;
+        return true;
     case CMD_COMMAND:
         command(m, r->ebx);
         r->eax = 0;
-        break;
+        return true;
     default:
-        log_line(LOG_GUEST, "VMware backdoor: unknown command %u", r->ecx & 0xffff);
-        r->eax = UINT32_MAX;
-        break;
+        return false;
     }
 }
-
-static uint64_t vmmouse_read(void *device, uint64_t offset, unsigned size)
-{
-    struct vmmouse *m = device;
-    struct vmmouse_registers r;
-    (void)size;
-
-    if (offset || !m->config.fetch(m->config.context, &r) || r.eax != MAGIC)
-        return UINT32_MAX;
-    call(m, &r);
-    m->config.store(m->config.context, &r);
-    return r.eax;
-}
-
-static void vmmouse_write(void *device, uint64_t offset, uint64_t value, unsigned size)
-{
-    (void)device, (void)offset, (void)value, (void)size; /* calls that send in bulk; there are none here */
-}
-
-const struct bus_ops vmmouse_ops = {.read = vmmouse_read, .write = vmmouse_write, .widths = 4};
 
 /* --- what a person does ------------------------------------------------------------------------------------------- */
 

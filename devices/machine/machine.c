@@ -71,19 +71,19 @@ static uint64_t on_tsc_now(void *context)
 }
 
 /* The VMware backdoor's calls. Others than the vCPU (a monitor's "i") read ports too, and have no registers. */
-static bool on_fetch_registers(void *context, struct vmmouse_registers *r)
+static bool on_fetch_registers(void *context, struct vmware_registers *r)
 {
     struct machine *m = context;
     const uint64_t *gpr = m->vcpu->gpr;
 
     if (!m->thread_started || !pthread_equal(pthread_self(), m->thread))
         return false;
-    *r = (struct vmmouse_registers){(uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RBX], (uint32_t)gpr[REG_RCX],
-                                    (uint32_t)gpr[REG_RDX]};
+    *r = (struct vmware_registers){(uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RBX], (uint32_t)gpr[REG_RCX],
+                                   (uint32_t)gpr[REG_RDX]};
     return true;
 }
 
-static void on_store_registers(void *context, const struct vmmouse_registers *r)
+static void on_store_registers(void *context, const struct vmware_registers *r)
 {
     uint64_t *gpr = ((struct machine *)context)->vcpu->gpr;
 
@@ -386,6 +386,7 @@ static int create_parts(struct machine *m, struct error *err)
     config.x2apic = cpu_has(&m->vcpu->features, X2APIC);
     config.tsc_deadline = cpu_has(&m->vcpu->features, TSC_DEADLINE);
     config.tsc_hz = m->vcpu->tsc_hz;
+    config.apic_hz = APIC_TIMER_HZ;
     cpuid_leaf(m->vcpu, 1, 0, cpuid);
     config.cpuid[0] = cpuid[0];
     config.cpuid[1] = cpuid[3];

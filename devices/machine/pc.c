@@ -242,13 +242,13 @@ static void on_pm_reset(void *context, bool hard)
     on_reset(context);
 }
 
-static bool fetch_registers(void *context, struct vmmouse_registers *registers)
+static bool fetch_registers(void *context, struct vmware_registers *registers)
 {
     struct pc *pc = context;
     return pc->config.fetch_registers(pc->config.context, registers);
 }
 
-static void store_registers(void *context, const struct vmmouse_registers *registers)
+static void store_registers(void *context, const struct vmware_registers *registers)
 {
     struct pc *pc = context;
     pc->config.store_registers(pc->config.context, registers);
@@ -439,9 +439,14 @@ static int create_chips(struct pc *pc)
     ps2_mouse_init(&pc->mouse, c->clock);
     i8042_attach(&pc->kbc, I8042_KEYBOARD, &pc->keyboard.ps2);
     i8042_attach(&pc->kbc, I8042_MOUSE, &pc->mouse.ps2);
-    vmmouse_init(&pc->vmmouse,
-                 &(struct vmmouse_config){
-                     .fetch = fetch_registers, .store = store_registers, .notify = on_vmmouse, .context = pc});
+    vmmouse_init(&pc->vmmouse, &(struct vmmouse_config){.notify = on_vmmouse, .context = pc});
+    pc->vmware.config = (struct vmware_config){.fetch = fetch_registers,
+                                               .store = store_registers,
+                                               .context = pc,
+                                               .mouse = &pc->vmmouse,
+                                               .tsc_hz = c->tsc_hz,
+                                               .apic_hz = c->apic_hz,
+                                               .x2apic = c->x2apic};
     pc_add_device(pc, &vmmouse_class, &pc->vmmouse);
     pc_add_device(pc, &ps2_keyboard_class, &pc->keyboard);
     pc_add_device(pc, &ps2_mouse_class, &pc->mouse);
@@ -513,7 +518,7 @@ static int map_chips(struct pc *pc, struct error *err)
         {0x4d0, 2, &i8259_elcr_ops, &pc->pic, "8259 edge/level registers"},
         {0x40, 4, &i8254_ops, &pc->pit, "8254 timer"},
         {0x61, 1, &i8254_port61_ops, &pc->pit, "system control port B"},
-        {VMMOUSE_PORT, VMMOUSE_PORTS, &vmmouse_ops, &pc->vmmouse, "VMware backdoor"},
+        {VMWARE_PORT, VMWARE_PORTS, &vmware_ops, &pc->vmware, "VMware backdoor"},
         {0x60, 1, &i8042_data_ops, &pc->kbc, "8042 data"},
         {0x64, 1, &i8042_command_ops, &pc->kbc, "8042 command"},
         {0x70, 2, &mc146818_ops, &pc->rtc, "MC146818 clock"},

@@ -74,6 +74,7 @@ struct pc_config {
     bool x2apic, tsc_deadline;
     uint8_t phys_bits;
     uint64_t tsc_hz;
+    uint32_t apic_hz;
 
     void *context;                    /* first argument of the callbacks */
     void (*interrupt)(void *context); /* pc_interrupt_pending() may have become true */
@@ -84,9 +85,9 @@ struct pc_config {
     void (*power_off)(void *context);
     void (*exit)(void *context, int status); /* isa-debug-exit */
     uint64_t (*tsc_now)(void *context);
-    /* The registers of the processor that makes the port access under way; see vmmouse.h. */
-    bool (*fetch_registers)(void *context, struct vmmouse_registers *registers);
-    void (*store_registers)(void *context, const struct vmmouse_registers *registers);
+    /* The registers of the processor that makes the port access under way; see vmware.h. */
+    bool (*fetch_registers)(void *context, struct vmware_registers *registers);
+    void (*store_registers)(void *context, const struct vmware_registers *registers);
     void (*between_instructions)(void *context, void (*function)(void *argument), void *argument); /* see vga.h */
 };
 
@@ -99,6 +100,7 @@ struct pc {
     struct i8042 kbc;
     struct ps2_keyboard keyboard;
     struct ps2_mouse mouse;
+    struct vmware vmware;
     struct vmmouse vmmouse;
     struct port92 port92;
     struct ns16550 serial[PC_SERIALS];

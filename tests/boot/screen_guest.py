@@ -72,6 +72,13 @@ class ScreenGuest:
         self.monitor(f"screendump {self.picture}")
         return read_ppm(self.picture)
 
+    def look_until(self, wanted, seconds=120):
+        """Until wanted(width, height, pixel) holds for what look() gives."""
+        end = time.monotonic() + seconds
+        while not wanted(*self.look()):
+            check(time.monotonic() < end, f"the screen never shows what is wanted: see {self.picture}")
+            time.sleep(0.05)
+
     def status(self, seconds=120):
         """The exit status, once the guest has ended it."""
         try:

@@ -26,10 +26,12 @@ guest.wait_for("KERNEL.BIN")
 guest.end()
 
 guest = ScreenGuest("-fda", shared("tetros.bin", 1440 << 10))
-for _ in range(300):
-    width, height, pixel = guest.look()
+
+
+def shows_the_game(width, height, pixel):
     colours = {pixel(x, y) for x in range(4, width, 8) for y in range(4, height, 8)}
-    if len(colours) >= 3 and guest.text().count("SeaBIOS") == 0:  # walls, a brick, nothing
-        break
-check(len(colours) >= 3, f"the game shows {colours}")
+    return len(colours) >= 3 and "SeaBIOS" not in guest.text()  # walls, a brick, nothing
+
+
+guest.look_until(shows_the_game)
 guest.end()

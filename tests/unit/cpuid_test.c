@@ -48,7 +48,8 @@ Test(cpuid, vendor_strings)
     cr_expect_eq(leaf(vcpu, 1, 0, EAX), 0x00a10f11); /* family 19h, model 11h, stepping 1 */
     cpuid_leaf(vcpu, 0x40000000, 0, out);
     memcpy(text, &out[EBX], 12);
-    cr_expect_str_eq(text, "ring3ring3ri");
+    cr_expect_str_eq(text, "VMwareVMware");
+    cr_expect_eq(out[EAX], 0x40000010);
     free(vcpu);
 
     vcpu = make("486");
@@ -117,6 +118,18 @@ Test(cpuid, tsc_frequency_is_exact_to_the_kilohertz)
     cpuid_leaf(vcpu, 0x15, 0, out);
     cr_expect_eq((unsigned __int128)out[ECX] * out[EBX] / out[EAX] == 2595123000u, true);
     cr_expect_eq(leaf(vcpu, 0x16, 0, EAX), 2595);
+    cpuid_leaf(vcpu, 0x40000010, 0, out);
+    cr_expect_eq(out[EAX], 2595123);
+    cr_expect_eq(out[EBX], 1000000);
+    free(vcpu);
+}
+
+Test(cpuid, no_hypervisor_leaves_on_a_bare_processor)
+{
+    struct vcpu *vcpu = make("max,-hypervisor");
+    cr_expect_eq(leaf(vcpu, 1, 0, ECX) & BIT(31), 0);
+    for (unsigned reg = EAX; reg <= EDX; reg++)
+        cr_expect_eq(leaf(vcpu, 0x40000000, 0, reg) | leaf(vcpu, 0x40000010, 0, reg), 0);
     free(vcpu);
 }
 

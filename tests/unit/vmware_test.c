@@ -1,4 +1,4 @@
-/* The VMware backdoor's absolute pointer: calls by registers, packets, and what is wrong. */
+/* The VMware backdoor: versions and clocks by its calls; the absolute pointer's packets, and what is wrong. */
 #include "devices/chips/vmmouse.h"
 
 #include <criterion/criterion.h>
@@ -6,22 +6,24 @@
 #include "tests/unit/chip_fixture.h"
 
 enum { MAGIC = 0x564d5868, READ_ID = 0x45414552, ABSOLUTE = 0x53424152, RELATIVE = 0x4c455252, DISABLE = 0xf5 };
-enum { VERSION = 10, DATA = 39, STATUS = 40, COMMAND = 41 };
+#define TSC_HZ 5100200300ull
+enum { VERSION = 10, HZ = 45, VCPU_INFO = 68, DATA = 39, STATUS = 40, COMMAND = 41 };
 
 static struct bus bus;
+static struct vmware backdoor;
 static struct vmmouse mouse;
-static struct vmmouse_registers regs;
+static struct vmware_registers regs;
 static bool no_processor;
 static unsigned told;
 
-static bool fetch(void *context, struct vmmouse_registers *r)
+static bool fetch(void *context, struct vmware_registers *r)
 {
     (void)context;
     *r = regs;
     return !no_processor;
 }
 
-static void store(void *context, const struct vmmouse_registers *r)
+static void store(void *context, const struct vmware_registers *r)
 {
     (void)context;
     regs = *r;
@@ -35,9 +37,11 @@ static void notify(void *context)
 
 static void setup(void)
 {
-    vmmouse_init(&mouse, &(struct vmmouse_config){.fetch = fetch, .store = store, .notify = notify});
+    vmmouse_init(&mouse, &(struct vmmouse_config){.notify = notify});
+    backdoor.config = (struct vmware_config){
+        .fetch = fetch, .store = store, .mouse = &mouse, .tsc_hz = TSC_HZ, .apic_hz = 1000000000, .x2apic = true};
     bus_init(&bus, "ports");
-    map(&bus, VMMOUSE_PORT, VMMOUSE_PORTS, &vmmouse_ops, &mouse);
+    map(&bus, VMWARE_PORT, VMWARE_PORTS, &vmware_ops, &backdoor);
 }
 
 static void teardown(void)
@@ -45,12 +49,12 @@ static void teardown(void)
     bus_destroy(&bus);
 }
 
-TestSuite(vmmouse, .init = setup, .fini = teardown);
+TestSuite(vmware, .init = setup, .fini = teardown);
 
 static uint32_t call(uint32_t number, uint32_t ebx)
 {
-    regs = (struct vmmouse_registers){.eax = MAGIC, .ebx = ebx, .ecx = number, .edx = VMMOUSE_PORT};
-    return (uint32_t)bus_read(&bus, VMMOUSE_PORT, 4);
+    regs = (struct vmware_registers){.eax = MAGIC, .ebx = ebx, .ecx = number, .edx = VMWARE_PORT};
+    return (uint32_t)bus_read(&bus, VMWARE_PORT, 4);
 }
 
 static void turn_on(void)
@@ -61,25 +65,35 @@ static void turn_on(void)
     call(COMMAND, ABSOLUTE);
 }
 
-Test(vmmouse, version)
+Test(vmware, version)
 {
     cr_assert_eq(call(VERSION, ~(uint32_t)MAGIC), 6);
     cr_assert_eq(regs.ebx, MAGIC);
     cr_assert_eq(regs.ecx, 2);
 }
 
-Test(vmmouse, nothing_without_the_magic_number)
+Test(vmware, clocks)
 {
-    regs = (struct vmmouse_registers){.eax = 1, .ebx = 2, .ecx = VERSION, .edx = 3};
-    cr_assert_eq(bus_read(&bus, VMMOUSE_PORT, 4), 0xffffffff);
+    cr_assert_eq(call(HZ, UINT32_MAX), (uint32_t)TSC_HZ);
+    cr_assert_eq(regs.ebx, 1); /* TSC_HZ >> 32 */
+    cr_assert_eq(regs.ecx, 1000000000);
+    cr_assert_eq(call(VCPU_INFO, 0), 1 << 3 | 1 << 1);
+    backdoor.config.x2apic = false;
+    cr_assert_eq(call(VCPU_INFO, 0), 1 << 1);
+}
+
+Test(vmware, nothing_without_the_magic_number)
+{
+    regs = (struct vmware_registers){.eax = 1, .ebx = 2, .ecx = VERSION, .edx = 3};
+    cr_assert_eq(bus_read(&bus, VMWARE_PORT, 4), 0xffffffff);
     cr_assert_eq(regs.ebx, 2);
     regs.eax = MAGIC;
     no_processor = true;
-    cr_assert_eq(bus_read(&bus, VMMOUSE_PORT, 4), 0xffffffff);
+    cr_assert_eq(bus_read(&bus, VMWARE_PORT, 4), 0xffffffff);
     cr_assert_eq(regs.ebx, 2);
 }
 
-Test(vmmouse, off_until_asked)
+Test(vmware, off_until_asked)
 {
     struct pointer_sink sink = vmmouse_sink(&mouse);
     cr_assert_eq(call(STATUS, 0), 0xffff0000);
@@ -96,7 +110,7 @@ Test(vmmouse, off_until_asked)
     cr_assert_eq(call(STATUS, 0), 0xffff0000);
 }
 
-Test(vmmouse, packets)
+Test(vmware, packets)
 {
     struct pointer_sink sink = vmmouse_sink(&mouse);
     turn_on();
@@ -121,7 +135,7 @@ Test(vmmouse, packets)
     cr_assert_eq(regs.edx, (uint32_t)-2);
 }
 
-Test(vmmouse, reading_what_is_not_there_is_an_error)
+Test(vmware, reading_what_is_not_there_is_an_error)
 {
     static const uint32_t counts[] = {0, 1, 4, 5, UINT32_MAX};
     for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
@@ -131,7 +145,7 @@ Test(vmmouse, reading_what_is_not_there_is_an_error)
     }
 }
 
-Test(vmmouse, a_guest_that_does_not_read)
+Test(vmware, a_guest_that_does_not_read)
 {
     struct pointer_sink sink = vmmouse_sink(&mouse);
     turn_on();
@@ -144,7 +158,7 @@ Test(vmmouse, a_guest_that_does_not_read)
     cr_assert_eq(regs.ebx, 2, "whole packets, oldest first");
 }
 
-Test(vmmouse, unknown_calls)
+Test(vmware, unknown_calls)
 {
     cr_assert_eq(call(99, 0), 0xffffffff);
     turn_on();
@@ -152,18 +166,18 @@ Test(vmmouse, unknown_calls)
     cr_assert_eq(call(STATUS, 0), 0);
 }
 
-Test(vmmouse, reset)
+Test(vmware, reset)
 {
     turn_on();
     vmmouse_class.reset(&mouse);
     cr_assert_eq(call(STATUS, 0), 0xffff0000);
 }
 
-Test(vmmouse, any_width_at_any_port)
+Test(vmware, any_width_at_any_port)
 {
     turn_on();
     for (unsigned size = 1; size <= 8; size *= 2)
-        for (unsigned port = VMMOUSE_PORT - 8; port < VMMOUSE_PORT + 8; port++) {
+        for (unsigned port = VMWARE_PORT - 8; port < VMWARE_PORT + 8; port++) {
             regs.eax = MAGIC;
             bus_read(&bus, port, size);
             bus_write(&bus, port, MAGIC, size);
