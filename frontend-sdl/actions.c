@@ -78,10 +78,12 @@ void action_grab(struct window *w)
 
 /* --- media -------------------------------------------------------------------------------------------------------- */
 
-static void change(struct window *w, const char *device, const char *what, const char *path)
+static bool change(struct window *w, const char *device, const char *what, const char *path)
 {
-    if (path[0] && window_command(w, "change %s \"%s\"", device, path))
+    bool changed = path[0] && window_command(w, "change %s \"%s\"", device, path);
+    if (changed)
         window_message(w, "%s: %s", what, path);
+    return changed;
 }
 
 static void cd_chosen(struct window *w)
@@ -116,7 +118,8 @@ void action_eject_floppy(struct window *w)
         window_message(w, "Floppy ejected");
 }
 
-/* A file was dropped on the window: a floppy if it has a floppy's size, else a CD. */
+/* A file was dropped on the window: a floppy if it has a floppy's size, else a CD. Under -sandbox on its size cannot be
+ * asked for here, and only such a file goes into a floppy drive there. */
 void action_drop(struct window *w, const char *path)
 {
     enum { FLOPPY_MAX = 2880 << 10 };
@@ -125,11 +128,12 @@ void action_drop(struct window *w, const char *path)
 
     if (file)
         SDL_RWclose(file);
-    if (size < 0)
+    bool unknown = size < 0 && w->options->sandbox;
+    if (size < 0 && !unknown)
         window_message(w, "%s: cannot be read", path);
-    else if (size <= FLOPPY_MAX)
-        change(w, "floppy0", "Floppy", path);
-    else
+    else if (size <= FLOPPY_MAX && change(w, "floppy0", "Floppy", path))
+        return;
+    else if (unknown || size > FLOPPY_MAX)
         change(w, "ide1-cd0", "CD", path);
 }
 

@@ -63,6 +63,10 @@ struct block_config {
     bool snapshot; /* writes go to a temporary file that vanishes with the machine */
     enum block_cache cache;
     struct block_queue *queue;
+    /* Opens the path in place of open(2), where the process may not; null otherwise. Returns a descriptor; -EXDEV with
+     * a message that starts with the path; or another -errno. The snapshot of such an image is in memory. */
+    int (*open)(void *context, const char *path, bool write, struct error *err);
+    void *context;
 };
 
 void block_queue_init(struct block_queue *queue, void (*notify)(void *context), void *context);

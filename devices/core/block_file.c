@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -207,14 +208,28 @@ int block_file_perform(struct block_file *file, struct block_request *request)
 
 #define FAILED(code, text, ...) error_set(err, code, "%s: " text, path, ##__VA_ARGS__)
 
-static int open_image(const char *path, bool write, bool sync, struct error *err)
+/* A descriptor or -errno. */
+static int open_path(const struct block_config *config, bool write, struct error *err)
 {
+    bool sync = config->cache == BLOCK_WRITETHROUGH;
+
+    if (config->open)
+        return config->open(config->context, config->path, write, err);
     /* O_NONBLOCK: a FIFO would wait for its writer. */
-    int fd = open(path, (write ? O_RDWR : O_RDONLY) | (sync ? O_DSYNC : 0) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0)
-        return fd;
-    int code = -errno;
+    int fd = open(config->path, (write ? O_RDWR : O_RDONLY) | (sync ? O_DSYNC : 0) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? -errno : fd;
+}
+
+static int open_image(const struct block_config *config, bool write, struct error *err)
+{
+    int code = open_path(config, write, err);
+    const char *path = config->path;
+
+    if (code >= 0)
+        return code;
     switch (code) {
+    case -EXDEV:
+        return config->open ? code : FAILED(code, "cannot be opened: %s", strerror(-code));
     case -ENOENT:
         return FAILED(code, "no such file; an empty disk is made with: truncate -s 10G %s", path);
     case -EISDIR:
@@ -265,7 +280,18 @@ static int lock_image(struct block_file *file, bool write, struct error *err)
     return FAILED(-EBUSY, "is in use by another machine, or twice in this one; end that, or make a copy of the image");
 }
 
-static int create_overlay(struct block_file *file, struct error *err)
+/* In memory: for a process that may make no files. */
+static int create_memory_overlay(struct block_file *file, struct error *err)
+{
+    const char *path = file->path;
+
+    file->overlay_fd = memfd_create("snapshot", MFD_CLOEXEC);
+    if (file->overlay_fd < 0 || ftruncate(file->overlay_fd, (off_t)file->size))
+        return FAILED(-errno, "no memory for its snapshot (%s)", strerror(errno));
+    return 0;
+}
+
+static int create_file_overlay(struct block_file *file, struct error *err)
 {
     const char *folder = getenv("TMPDIR"), *path = file->path;
     char name[512];
@@ -281,6 +307,16 @@ static int create_overlay(struct block_file *file, struct error *err)
     if (file->overlay_fd < 0 || ftruncate(file->overlay_fd, (off_t)file->size))
         return FAILED(-errno, "no temporary file for its snapshot in %s (%s); set TMPDIR to another folder", folder,
                       strerror(errno));
+    return 0;
+}
+
+static int create_overlay(struct block_file *file, bool in_memory, struct error *err)
+{
+    const char *path = file->path;
+    int r = (in_memory ? create_memory_overlay : create_file_overlay)(file, err);
+
+    if (r)
+        return r;
     file->allocated = calloc(1, file->size / CLUSTER / 8 + 1);
     return file->allocated ? 0 : FAILED(-ENOMEM, "no memory for its snapshot");
 }
@@ -294,12 +330,12 @@ int block_file_open(struct block_file *file, const struct block_config *config, 
     file->path = strdup(path);
     if (!file->path)
         return FAILED(-ENOMEM, "no memory to open it");
-    file->fd = open_image(path, write, config->cache == BLOCK_WRITETHROUGH, err);
+    file->fd = open_image(config, write, err);
     int r = file->fd < 0 ? file->fd : find_size(file, err);
     if (!r)
         r = lock_image(file, write, err);
     if (!r && config->snapshot && !config->readonly)
-        r = create_overlay(file, err);
+        r = create_overlay(file, config->open, err);
     if (r)
         block_file_close(file);
     return r;

@@ -18,6 +18,7 @@
 #include "softmmu/mmu.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -484,6 +485,7 @@ void machine_destroy(struct machine *m)
         stream_destroy(m->serial[i]);
     stream_destroy(m->debugcon);
     sandbox_end(&m->sandbox);
+    opener_end(&m->opener);
     machine_destroy_vcpu(m);
     if (m->block_queue_created) {
         drives_close(&m->pc.config.drives);
@@ -569,6 +571,24 @@ static void end_locked(struct machine *m)
     }
 }
 
+/* Media can be changed for others that lie where the first ones do, or where the options say. */
+static int start_opener(struct machine *m, struct error *err)
+{
+    const struct machine_options *o = &m->options;
+    char folder[DRIVE_PATH_MAX];
+    int r = o->media_folder[0] ? opener_add_folder(&m->opener, o->media_folder, err) : 0;
+
+    for (unsigned i = 0; i < o->drives.count && !r; i++) {
+        const struct drive_option *drive = &o->drives.drive[i];
+        if (!drive->path[0] || !(drive->cdrom || drive->interface == DRIVE_FLOPPY))
+            continue;
+        strcpy(folder, drive->path);
+        r = opener_add_folder(&m->opener, dirname(folder), err);
+    }
+    m->opener.read_only = o->drives.snapshot;
+    return r ? r : opener_start(&m->opener, err);
+}
+
 /* Streams whose socket lies in the file system have it removed by somebody who still may. */
 static int enter_sandbox(struct machine *m, struct error *err)
 {
@@ -579,7 +599,9 @@ static int enter_sandbox(struct machine *m, struct error *err)
     for (unsigned i = all_streams(m, streams); i-- > 0;)
         if (streams[i]->socket_path)
             paths[count++] = streams[i]->socket_path;
-    int r = sandbox_remove_at_end(&m->sandbox, paths, count, err);
+    int r = start_opener(m, err);
+    if (!r)
+        r = sandbox_remove_at_end(&m->sandbox, paths, count, err);
     return r ? r : sandbox_enter(err);
 }
 

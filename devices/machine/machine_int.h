@@ -7,6 +7,7 @@
 #include "devices/core/ui.h"
 #include "devices/machine/keyboard_queue.h"
 #include "devices/machine/machine.h"
+#include "devices/machine/opener.h"
 #include "devices/machine/pc.h"
 #include "devices/machine/sandbox.h"
 #include "devices/machine/stream.h"
@@ -97,6 +98,7 @@ struct machine {
     bool booted; /* once at least */
     struct load_files kept_files;
     struct sandbox sandbox;
+    struct opener opener;
     char notices[512];
     char report[4096];
 };

@@ -112,6 +112,17 @@ int media_eject(struct machine *m, const struct media *media, bool force, struct
     return r;
 }
 
+struct opening {
+    const struct opener *opener;
+    bool floppy;
+};
+
+static int open_through(void *context, const char *path, bool write, struct error *err)
+{
+    const struct opening *opening = context;
+    return opener_open(opening->opener, path, opening->floppy, write, err);
+}
+
 int media_change(struct machine *m, const struct media *media, const char *path, enum media_access access, bool force,
                  struct error *err)
 {
@@ -119,11 +130,14 @@ int media_change(struct machine *m, const struct media *media, const char *path,
     if (r)
         return r;
     bool floppy = media->interface == DRIVE_FLOPPY, retain = access == MEDIA_RETAIN;
+    struct opening opening = {&m->opener, floppy};
     struct block_config config = {.path = path,
                                   .readonly = !floppy || access == MEDIA_READ_ONLY ||
                                               (retain && media->block && block_readonly(media->block)),
                                   .snapshot = floppy && m->options.drives.snapshot,
-                                  .queue = &m->block_queue};
+                                  .queue = &m->block_queue,
+                                  .open = m->options.sandbox ? open_through : NULL,
+                                  .context = &opening};
     if (media->block && !strcmp(block_path(media->block), path))
         set_medium(m, media, NULL); /* it would be in its own way */
     struct block *block = block_open(&config, err);

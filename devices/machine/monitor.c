@@ -53,6 +53,14 @@ const struct monitor_command *monitor_find(const struct monitor_command *table, 
     return NULL;
 }
 
+int monitor_file_refused(const struct machine *m, int code, const char *path, struct error *err)
+{
+    if (code == -EPERM && m->options.sandbox)
+        return error_set(err, code, "cannot write '%s': -sandbox on allows no new files; start without it to save some",
+                         path);
+    return error_set(err, code, "cannot open '%s': %s", path, strerror(-code));
+}
+
 static int run_line(struct machine *m, const char *line, FILE *out, struct error *err)
 {
     char name[64];

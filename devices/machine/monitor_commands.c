@@ -79,7 +79,7 @@ static int run_log(struct monitor_call *call, struct error *err)
 static int run_logfile(struct monitor_call *call, struct error *err)
 {
     int r = log_open(call->arg[0].text);
-    return r ? error_set(err, r, "cannot open '%s': %s", call->arg[0].text, strerror(-r)) : 0;
+    return r ? monitor_file_refused(call->machine, r, call->arg[0].text, err) : 0;
 }
 
 /* --- keys and pointer --------------------------------------------------------------------------------------------- */

@@ -64,4 +64,7 @@ MONITOR_COMMAND(monitor_info);
 /* monitor.c */
 MONITOR_COMMAND(monitor_help);
 
+/* A file could not be opened for writing: says why, and returns `code` (-errno). */
+int monitor_file_refused(const struct machine *m, int code, const char *path, struct error *err);
+
 #endif

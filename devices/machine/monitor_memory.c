@@ -373,7 +373,7 @@ int monitor_save_memory(struct machine *m, uint64_t address, uint64_t size, bool
     int r = 0;
 
     if (!file)
-        return error_set(err, -errno, "cannot open '%s': %s", path, strerror(errno));
+        return monitor_file_refused(m, -errno, path, err);
     while (size && !r) {
         unsigned part = GUEST_PAGE_SIZE - (unsigned)(address & GUEST_PAGE_OFFSET);
         if (part > size)

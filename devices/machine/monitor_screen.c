@@ -33,9 +33,7 @@ int monitor_save_screen(struct machine *m, const char *path, const char *format,
     bool png = format ? !strcmp(format, "png") : dot && !strcasecmp(dot, ".png");
     display_refresh(display);
     int r = screenshot_write(&display->surface, path, png ? SCREENSHOT_PNG : SCREENSHOT_PPM, err);
-    if (r == -EPERM && m->options.sandbox)
-        return error_set(err, r, "cannot write %s: -sandbox on allows no new files", path);
-    return r;
+    return r == -EPERM ? monitor_file_refused(m, r, path, err) : r;
 }
 
 int monitor_screendump(struct monitor_call *call, struct error *err)

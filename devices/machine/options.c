@@ -347,14 +347,6 @@ static int set_boot(struct machine_options *o, const char *value, struct error *
     return r;
 }
 
-static int set_sandbox(struct machine_options *o, const char *value, struct error *err)
-{
-    o->sandbox = !strcmp(value, "on");
-    if (!o->sandbox && strcmp(value, "off"))
-        return INVALID("-sandbox %s: on or off", value);
-    return 0;
-}
-
 static int set_vga(struct machine_options *o, const char *value, struct error *err)
 {
     o->vga_given = true;
@@ -460,7 +452,9 @@ static const struct option table[] = {
     {"net", "none", set_none, NULL},
     {"parallel", "none", set_none, NULL},
     {"name", "TEXT", set_name, "a name for this machine"},
-    {"sandbox", "on", set_sandbox, "once running: no programs, no other files and sockets than those of the options"},
+    {"sandbox", "on", options_set_sandbox,
+     "once running: no programs, no other files and sockets than those of the options; on,media=FOLDER: CDs and "
+     "floppies can be changed for others from there"},
     {"no-reboot", NULL, set_no_reboot, "end instead of resetting; a triple fault ends with a report and status 1"},
     {"no-shutdown", NULL, set_no_shutdown, "stop instead of ending when the guest powers off"},
     {"S", NULL, set_stopped, "do not start the processor"},

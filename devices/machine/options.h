@@ -74,6 +74,7 @@ struct machine_options {
     bool no_reboot, no_shutdown;
     bool start_stopped;
     bool sandbox;
+    char media_folder[DRIVE_PATH_MAX]; /* where media may be taken from then; empty: not given */
     bool debug_exit;
     uint16_t debug_exit_base, debug_exit_size;
     enum rtc_base rtc_base;

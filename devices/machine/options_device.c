@@ -1,5 +1,6 @@
 /*
- * -device, -global and -chardev: what refers to each other by name, in whatever order it comes.
+ * Options that are lists of properties: -device, -global, -chardev, -mon, -sandbox; and what refers to each other by
+ * name, in whatever order it comes.
  *
  * Invariant: after options_connect() each console names a place that stream_create() knows, or one it will refuse.
  * Thread: start-up only.
@@ -228,6 +229,37 @@ int options_set_chardev(struct machine_options *o, const char *value, struct err
         r = write_where(chardev->where, sizeof(chardev->where), &b, value, err);
     o->chardevs += !r;
     return r;
+}
+
+/* --- -sandbox --------------------------------------------------------------------------------------------------- */
+
+/* QEMU's parts of it: all of them are denied here, always. */
+static bool is_always_denied(const char *key)
+{
+    return !strcmp(key, "obsolete") || !strcmp(key, "elevateprivileges") || !strcmp(key, "spawn") ||
+           !strcmp(key, "resourcecontrol");
+}
+
+int options_set_sandbox(struct machine_options *o, const char *value, struct error *err)
+{
+    char key[32], text[DRIVE_PATH_MAX];
+    const char *rest = value;
+    bool given = false;
+
+    while (pairs_next(&rest, key, sizeof(key), text, sizeof(text))) {
+        const char *state = !strcmp(key, "enable") ? text : text[0] ? "" : key;
+        bool on = !strcmp(state, "on");
+        if (on || !strcmp(state, "off")) {
+            o->sandbox = on;
+            given = true;
+        } else if (!strcmp(key, "media") && text[0])
+            strcpy(o->media_folder, text);
+        else if (!is_always_denied(key))
+            return INVALID("-sandbox %s: '%s' is unknown; write on or off, or on,media=FOLDER", value, key);
+        else if (strcmp(text, "deny"))
+            return INVALID("-sandbox %s: %s is always denied; leave it out, or write deny", value, key);
+    }
+    return given ? 0 : INVALID("-sandbox %s: write on or off", value);
 }
 
 /* --- -mon --------------------------------------------------------------------------------------------------------- */

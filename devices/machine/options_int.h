@@ -8,6 +8,7 @@
 int options_set_device(struct machine_options *o, const char *value, struct error *err);
 int options_set_global(struct machine_options *o, const char *value, struct error *err);
 int options_set_chardev(struct machine_options *o, const char *value, struct error *err);
+int options_set_sandbox(struct machine_options *o, const char *value, struct error *err);
 int options_set_mon(struct machine_options *o, const char *value, struct error *err);
 /* When all options are there: drives find their devices, and "chardev:ID" its place. */
 int options_connect(struct machine_options *o, struct error *err);

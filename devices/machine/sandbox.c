@@ -1,5 +1,5 @@
 /*
- * The filter of system calls, and the process that removes sockets. See sandbox.h.
+ * The filters of system calls, and the process that removes sockets. See sandbox.h.
  *
  * Invariant: a call is allowed only if it is in a list here; what is not fails with EPERM, so that a library's attempt
  * at something optional is no more than that. Thread: the main thread, once. Source: seccomp(2), libseccomp's manual.
@@ -196,19 +196,45 @@ int sandbox_enter(struct error *err)
              : 0;
 }
 
+int sandbox_enter_opener(void)
+{
+    static const int calls[] = {SCMP_SYS(read),       SCMP_SYS(pread64), SCMP_SYS(fstat), SCMP_SYS(readlink),
+                                SCMP_SYS(readlinkat), SCMP_SYS(sendmsg), SCMP_SYS(dup2),  SCMP_SYS(close),
+                                SCMP_SYS(exit_group), SCMP_SYS(brk),     SCMP_SYS(munmap)};
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (!filter)
+        return -ENOMEM;
+    int r = allow_all(filter, calls, ARRAY_LEN(calls));
+    r |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2_64(SCMP_CMP_MASKED_EQ, O_CREAT, 0));
+    r |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+                          SCMP_A3_64(SCMP_CMP_MASKED_EQ, 0x1000 /* AT_EMPTY_PATH */, 0x1000));
+    if (!r)
+        r = seccomp_load(filter);
+    seccomp_release(filter);
+    return r;
+}
+
 /* --- what is left behind ------------------------------------------------------------------------------------------ */
 
-/* In the child: only system calls, since other threads of the parent may have held any lock. */
-static void keep_waiting(int fd, const char *const *paths, unsigned count)
+pid_t sandbox_fork(int fd)
 {
     sigset_t all;
-    char byte;
+    pid_t child = fork();
 
+    if (child)
+        return child;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     setsid(); /* a terminal that hangs up is the parent's concern */
     dup2(fd, 0);
     close_range(1, ~0u, 0);
+    return 0;
+}
+
+static void keep_waiting(const char *const *paths, unsigned count)
+{
+    char byte;
+
     while (read(0, &byte, 1) < 0 && errno == EINTR)
         ;
     for (unsigned i = 0; i < count; i++)
@@ -223,17 +249,15 @@ int sandbox_remove_at_end(struct sandbox *sandbox, const char *const *paths, uns
         return 0;
     if (pipe2(fd, O_CLOEXEC))
         return error_set(err, -errno, "-sandbox on: no pipe: %s", strerror(errno));
-    pid_t child = fork();
+    pid_t child = sandbox_fork(fd[0]);
     if (child < 0) {
         int code = -errno;
         close(fd[0]);
         close(fd[1]);
         return error_set(err, code, "-sandbox on: cannot start a process that removes sockets: %s", strerror(-code));
     }
-    if (!child) {
-        close(fd[1]);
-        keep_waiting(fd[0], paths, count);
-    }
+    if (!child)
+        keep_waiting(paths, count);
     close(fd[0]);
     sandbox->janitor = child;
     sandbox->janitor_fd = fd[1];

@@ -7,6 +7,7 @@
  * memory, threads, time.
  *
  * Sockets in the file system are removed at the end by a small process that does nothing but wait for it.
+ * Another one opens media (opener.h).
  */
 #ifndef RING3_MACHINE_SANDBOX_H
 #define RING3_MACHINE_SANDBOX_H
@@ -26,6 +27,13 @@ int sandbox_remove_at_end(struct sandbox *sandbox, const char *const *paths, uns
 
 /* From now on, for all threads and for good. Returns 0, or -errno with a message. */
 int sandbox_enter(struct error *err);
+
+/* A process beside this one, with no signals and no descriptor but `fd`, as its descriptor 0. Returns as fork() does.
+ * In the child only system calls may follow: other threads of the parent may have held any lock. */
+pid_t sandbox_fork(int fd);
+
+/* The filter of opener.h's process: opening existing files, looking at them, passing them on. Returns 0 or -errno. */
+int sandbox_enter_opener(void);
 
 void sandbox_end(struct sandbox *sandbox);
 
