@@ -346,6 +346,7 @@ int vga_init(struct vga *vga, const struct vga_config *config, struct error *err
     vga->display.device = vga;
     vga->picture = calloc(1, sizeof(*vga->picture));
     vga->dirty = calloc(1, VGA_MEMORY_SIZE / GUEST_PAGE_SIZE);
+    vga_edid_fill(vga->edid, config->width ? config->width : 1024, config->height ? config->height : 768);
     if (!vga->picture || !vga->dirty)
         return error_set(err, -ENOMEM, "no memory for the VGA");
     int r = space_reserve(config->space, VGA_MEMORY_SIZE, "video memory", &vga->memory, err);

@@ -36,6 +36,7 @@ enum {
     VGA_DISPI_PORTS_SIZE = 4,
     VGA_CRTC_REGISTERS = 0x19,
     VGA_DISPI_REGISTERS = 11,
+    VGA_EDID_SIZE = 128,
 };
 
 struct vga_config {
@@ -44,6 +45,7 @@ struct vga_config {
     const uint8_t *rom;  /* the video BIOS, or null; copied */
     size_t rom_size;
     bool registers_in_memory; /* BAR 2 shows the registers and the monitor's EDID */
+    unsigned width, height;   /* of the monitor in pixels, multiples of 8; 0: 1024x768 */
     /* Calls function(argument) while the vCPU is between two instructions; may drop the machine lock before. Null: it
      * is. */
     void (*between_instructions)(void *context, void (*function)(void *argument), void *argument);
@@ -58,6 +60,7 @@ struct vga {
     struct display display;
     uint8_t *memory; /* in the arena */
     uint8_t *rom;    /* in the arena, or null */
+    uint8_t edid[VGA_EDID_SIZE];
 
     uint8_t misc, feature, enabled; /* miscellaneous output, feature control, video subsystem enable (3C3h) */
     uint8_t seq_index, crtc_index, gc_index, attr_index;

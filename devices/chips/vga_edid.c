@@ -1,21 +1,17 @@
 /*
- * What the monitor behind the VGA says of itself: an EDID block. See vga_int.h.
+ * What the monitor behind the VGA says of itself: an EDID block, with the size it likes best. See vga_int.h.
  *
  * Thread: any. Source: VESA Enhanced Extended Display Identification Data Standard, release A, revision 2 (EDID 1.4);
- * the timings are VESA's DMT standard's.
+ * Coordinated Video Timings standard 1.1, reduced blanking.
  */
+#include <string.h>
+
 #include "devices/chips/vga_int.h"
 
-enum { CHECKSUM = VGA_EDID_SIZE - 1 };
+enum { TIMING = 54, CHECKSUM = VGA_EDID_SIZE - 1 };
 
-#define LOW(value)  ((value)&0xff)
-#define HIGH(value) ((value) >> 8)
-
-/* A detailed timing: pixel clock in 10 kHz; then for both directions active, blanking, front porch and sync. */
-#define DETAILED(clock, x, x_blank, x_front, x_sync, y, y_blank, y_front, y_sync, x_mm, y_mm)                          \
-    LOW(clock), HIGH(clock), LOW(x), LOW(x_blank), HIGH(x) << 4 | HIGH(x_blank), LOW(y), LOW(y_blank),                 \
-        HIGH(y) << 4 | HIGH(y_blank), x_front, x_sync, (y_front) << 4 | (y_sync), 0, LOW(x_mm), LOW(y_mm),             \
-        HIGH(x_mm) << 4 | HIGH(y_mm), 0, 0, 0x18 /* digital, separate syncs, negative */
+#define LOW(value)  (uint8_t)((value)&0xff)
+#define HIGH(value) (uint8_t)((value) >> 8)
 
 /* A standard timing of 60 Hz. */
 enum { ASPECT_16_10 = 0x00, ASPECT_4_3 = 0x40, ASPECT_5_4 = 0x80, ASPECT_16_9 = 0xc0 };
@@ -31,7 +27,7 @@ static const uint8_t block[VGA_EDID_SIZE] = {
     0x21, 0x08, 0x00,                                           /* 640x480, 800x600, 1024x768 at 60 Hz */
     STANDARD(1920, ASPECT_16_9), STANDARD(1680, ASPECT_16_10), STANDARD(1600, ASPECT_16_9),
     STANDARD(1280, ASPECT_16_10), STANDARD(1280, ASPECT_5_4), STANDARD(1280, ASPECT_4_3), STANDARD(1280, ASPECT_16_9),
-    STANDARD(1152, ASPECT_4_3), DETAILED(6500, 1024, 320, 24, 136, 768, 38, 3, 6, 271, 203),
+    STANDARD(1152, ASPECT_4_3), /* the detailed timing */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     /* Limits: 50 to 125 Hz, 30 to 160 kHz, 250 MHz. */
     0, 0, 0, 0xfd, 0, 50, 125, 30, 160, 25, 0x01, 0x0a, 0x20, 0x20, 0x20, 0x20, 0x20, 0x20,
     /* Its name. */
@@ -39,13 +35,42 @@ static const uint8_t block[VGA_EDID_SIZE] = {
     /* An unused descriptor; no more blocks; the checksum. */
     0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 
-uint8_t vga_edid(unsigned at)
+/* A detailed timing of 60 Hz, for which CVT's reduced blanking has 460 us and 160 pixels. */
+static void put_timing(uint8_t *to, unsigned width, unsigned height)
+{
+    enum { X_BLANK = 160, X_FRONT = 48, X_SYNC = 32, Y_FRONT = 3, Y_SYNC = 5, FRAME_US = 16666, BLANK_US = 460 };
+    unsigned y_blank = height * BLANK_US / (FRAME_US - BLANK_US) + 1;
+    unsigned clock = 60 * (width + X_BLANK) * (height + y_blank) / 10000;
+    unsigned x_mm = width * 254 / 960, y_mm = height * 254 / 960; /* 96 dots an inch */
+    const uint8_t timing[] = {LOW(clock),
+                              HIGH(clock),
+                              LOW(width),
+                              X_BLANK,
+                              (uint8_t)(HIGH(width) << 4),
+                              LOW(height),
+                              LOW(y_blank),
+                              (uint8_t)(HIGH(height) << 4 | HIGH(y_blank)),
+                              X_FRONT,
+                              X_SYNC,
+                              Y_FRONT << 4 | Y_SYNC,
+                              0,
+                              LOW(x_mm),
+                              LOW(y_mm),
+                              (uint8_t)(HIGH(x_mm) << 4 | HIGH(y_mm)),
+                              0,
+                              0,
+                              0x1a /* digital, separate syncs, the horizontal one positive */};
+
+    memcpy(to, timing, sizeof(timing));
+}
+
+void vga_edid_fill(uint8_t edid[VGA_EDID_SIZE], unsigned width, unsigned height)
 {
     uint8_t sum = 0;
 
-    if (at != CHECKSUM)
-        return at < VGA_EDID_SIZE ? block[at] : 0;
+    memcpy(edid, block, VGA_EDID_SIZE);
+    put_timing(&edid[TIMING], width, height);
     for (unsigned i = 0; i < CHECKSUM; i++)
-        sum += block[i];
-    return (uint8_t)-sum;
+        sum += edid[i];
+    edid[CHECKSUM] = (uint8_t)-sum;
 }

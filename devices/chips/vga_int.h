@@ -117,9 +117,8 @@ unsigned vga_dispi_line_bytes(const struct vga *vga); /* of video memory, from l
 
 /* --- vga_edid.c --------------------------------------------------------------------------------------------------- */
 
-enum { VGA_EDID_SIZE = 128 };
-
-uint8_t vga_edid(unsigned at); /* a byte of the monitor's EDID; behind its end: 0 */
+/* For a monitor whose own size is this, in pixels. */
+void vga_edid_fill(uint8_t edid[VGA_EDID_SIZE], unsigned width, unsigned height);
 
 /* --- vga_picture.c ------------------------------------------------------------------------------------------------ */
 

@@ -229,8 +229,8 @@ static uint64_t registers_read(void *device, uint64_t offset, unsigned size)
 
     if (offset < REGISTERS_VGA) {
         uint64_t value = 0;
-        for (unsigned i = 0; i < size; i++)
-            value |= (uint64_t)vga_edid((unsigned)offset + i) << 8 * i;
+        for (unsigned i = 0; i < size && offset + i < VGA_EDID_SIZE; i++)
+            value |= (uint64_t)vga->edid[offset + i] << 8 * i;
         return value;
     }
     if (offset >= REGISTERS_VGA && offset < REGISTERS_VGA + 0x20) {

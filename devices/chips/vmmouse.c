@@ -25,6 +25,8 @@ enum {
 
     PACKET_WORDS = 4,
     READ_MAX = 4,
+    /* the first word of a packet */
+    RELATIVE = 0x10000,
     BUTTON_LEFT = 0x20,
     BUTTON_RIGHT = 0x10,
     BUTTON_MIDDLE = 0x08,
@@ -120,18 +122,30 @@ static bool sink_wanted(void *device)
     return m->enabled && m->absolute;
 }
 
-static void tell(struct vmmouse *m, int clicks)
+/* A packet: where the pointer is, or with RELATIVE in flags how far it moved. */
+static void tell(struct vmmouse *m, uint32_t flags, uint32_t x, uint32_t y, int clicks)
 {
     if (!sink_wanted(m) || m->queue_count > VMMOUSE_QUEUE_WORDS - PACKET_WORDS)
         return;
-    push(m, (m->buttons & 1 << UI_BUTTON_LEFT ? BUTTON_LEFT : 0) |
+    push(m, flags | (m->buttons & 1 << UI_BUTTON_LEFT ? BUTTON_LEFT : 0) |
                 (m->buttons & 1 << UI_BUTTON_RIGHT ? BUTTON_RIGHT : 0) |
                 (m->buttons & 1 << UI_BUTTON_MIDDLE ? BUTTON_MIDDLE : 0));
-    push(m, m->x);
-    push(m, m->y);
+    push(m, x);
+    push(m, y);
     push(m, (uint32_t)clicks);
     if (m->config.notify)
         m->config.notify(m->config.context);
+}
+
+static void tell_position(struct vmmouse *m, int clicks)
+{
+    tell(m, 0, m->x, m->y, clicks);
+}
+
+/* Who moves it by steps (a monitor) is understood too; up is positive in packets. */
+static void sink_motion(void *device, int dx, int dy)
+{
+    tell(device, RELATIVE, (uint32_t)dx, 0 - (uint32_t)dy, 0);
 }
 
 static uint16_t scale(unsigned position)
@@ -144,7 +158,7 @@ static void sink_position(void *device, unsigned x, unsigned y)
     struct vmmouse *m = device;
     m->x = scale(x);
     m->y = scale(y);
-    tell(m, 0);
+    tell_position(m, 0);
 }
 
 static void sink_button(void *device, enum ui_button button, bool down)
@@ -153,18 +167,22 @@ static void sink_button(void *device, enum ui_button button, bool down)
     if ((unsigned)button > UI_BUTTON_EXTRA)
         return;
     m->buttons = (uint8_t)((m->buttons & ~(1u << button)) | (unsigned)down << button);
-    tell(m, 0);
+    tell_position(m, 0);
 }
 
 static void sink_wheel(void *device, int clicks)
 {
-    tell(device, clicks);
+    tell_position(device, clicks);
 }
 
 struct pointer_sink vmmouse_sink(struct vmmouse *m)
 {
-    return (struct pointer_sink){
-        .position = sink_position, .button = sink_button, .wheel = sink_wheel, .wanted = sink_wanted, .device = m};
+    return (struct pointer_sink){.motion = sink_motion,
+                                 .position = sink_position,
+                                 .button = sink_button,
+                                 .wheel = sink_wheel,
+                                 .wanted = sink_wanted,
+                                 .device = m};
 }
 
 /* --- class -------------------------------------------------------------------------------------------------------- */

@@ -57,8 +57,8 @@ static const struct pointer_sink *pointer(const struct ui *ui)
 
 void ui_motion(struct ui *ui, int dx, int dy)
 {
-    if (ui->relative.motion)
-        ui->relative.motion(ui->relative.device, dx, dy);
+    if (pointer(ui)->motion)
+        pointer(ui)->motion(pointer(ui)->device, dx, dy);
 }
 
 void ui_position(struct ui *ui, unsigned x, unsigned y)

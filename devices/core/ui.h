@@ -114,7 +114,7 @@ struct ui {
     struct sound *speaker;   /* to be heard (core/sound.h); null: there is none */
     struct keyboard_sink keyboard;
     struct pointer_sink relative; /* a mouse */
-    struct pointer_sink absolute; /* a tablet; buttons and wheel go there while it is wanted, else to the mouse */
+    struct pointer_sink absolute; /* a tablet; all goes there while it is wanted, else to the mouse */
 };
 
 /* -1: no such name. QEMU's second names of a key ("compose", "asterisk", "sysrq") are understood too. Null: no such

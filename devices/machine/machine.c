@@ -353,6 +353,8 @@ static int create_parts(struct machine *m, struct error *err)
                  .strict = o->boot_strict,
                  .menu_wait = o->boot_menu_wait},
         .vga = !o->no_vga,
+        .vga_width = o->vga_width,
+        .vga_height = o->vga_height,
         .vga_mmio = o->vga_mmio == VGA_MMIO_ON || (o->vga_mmio == VGA_MMIO_AUTO && !o->bios),
         .vga_rom = m->vga_rom.data,
         .vga_rom_size = m->vga_rom.size,

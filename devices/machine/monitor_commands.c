@@ -130,9 +130,7 @@ static int run_mouse_move(struct monitor_call *call, struct error *err)
             return error_set(err, -EINVAL, "invalid parameter: %s", call->arg[i].text);
         by[i] = (int)value;
     }
-    if (ui_wants_position(ui))
-        ui_position(ui, by[0] < 0 ? 0 : (unsigned)by[0], by[1] < 0 ? 0 : (unsigned)by[1]);
-    else
+    if (by[0] || by[1])
         ui_motion(ui, by[0], by[1]);
     if (by[2])
         ui_wheel(ui, -by[2]); /* up is positive here */
@@ -178,8 +176,7 @@ const struct monitor_command monitor_commands[] = {
     {"screendump", "file:f f:o", "save the screen; -f png or ppm (default: by the file's name, else ppm)",
      monitor_screendump},
     {"sendkey", "keys:s hold_ms:e?", "press keys together, such as ctrl-alt-delete", run_sendkey},
-    {"mouse_move", "dx:s dy:s dz:s?", "move the mouse (or put an absolute pointer there); turn its wheel up",
-     run_mouse_move},
+    {"mouse_move", "dx:s dy:s dz:s?", "move the mouse so far to the right and down; turn its wheel up", run_mouse_move},
     {"mouse_button", "state:e", "set the mouse's buttons: 1 left, 2 right, 4 middle", run_mouse_button},
     {"nmi", "", "a non-maskable interrupt", run_nmi},
     {"cpu", "index:e", "choose the processor that commands are about", run_cpu},

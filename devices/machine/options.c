@@ -436,7 +436,8 @@ static const struct option table[] = {
     {"debugcon", "WHERE", set_debugcon, "debug console (port E9h): as -serial"},
     {"vga", "CARD", set_vga, "display adapter: std (VGA with VBE) or none"},
     {"global", "WHAT", options_set_global,
-     "VGA.mmio=on|off: the display adapter has its registers and EDID in memory (off with -bios); "
+     "VGA.xres=PIXELS, VGA.yres=PIXELS: the monitor's own size (1024, 768); VGA.mmio=on|off: the display adapter has "
+     "its registers and EDID in memory (off with -bios); "
      "isa-debugcon.iobase=PORT: of -debugcon"},
     {"display", "WHERE", set_display, "sdl: a window (default where there is a display); none: no window"},
     {"full-screen", NULL, set_full_screen, "the window takes the whole screen"},

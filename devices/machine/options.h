@@ -71,6 +71,7 @@ struct machine_options {
     bool no_vga, vga_given;
     bool no_defaults;
     enum { VGA_MMIO_AUTO, VGA_MMIO_OFF, VGA_MMIO_ON } vga_mmio; /* auto: on, but for firmware that -bios names */
+    unsigned vga_width, vga_height;                             /* pixels that the monitor likes best; 0: not said */
     bool no_reboot, no_shutdown;
     bool start_stopped;
     bool sandbox;

@@ -140,6 +140,19 @@ int options_set_device(struct machine_options *o, const char *value, struct erro
     return r ? r : devices[i].set(o, &pair, err);
 }
 
+/* Sizes that EDID and DISPI can say, and that fit into the video memory. */
+static int set_monitor_size(unsigned *pixels, const char *value, unsigned long low, unsigned long high,
+                            struct error *err)
+{
+    unsigned long number = 0;
+    const char *digits = strchr(value, '=') + 1;
+
+    if (parse_number(digits, high, &number) || number < low || number % 8)
+        return INVALID("-global %s: takes a multiple of 8 from %lu to %lu", value, low, high);
+    *pixels = (unsigned)number;
+    return 0;
+}
+
 int options_set_global(struct machine_options *o, const char *value, struct error *err)
 {
     unsigned long port;
@@ -148,10 +161,16 @@ int options_set_global(struct machine_options *o, const char *value, struct erro
         o->debugcon_base = (uint16_t)port;
         return 0;
     }
+    if (!strncmp(value, "VGA.xres=", 9))
+        return set_monitor_size(&o->vga_width, value, 640, 2560, err);
+    if (!strncmp(value, "VGA.yres=", 9))
+        return set_monitor_size(&o->vga_height, value, 480, 1600, err);
     bool on = !strcmp(value, "VGA.mmio=on");
     o->vga_mmio = on ? VGA_MMIO_ON : VGA_MMIO_OFF;
     if (!on && strcmp(value, "VGA.mmio=off"))
-        return INVALID("-global %s: no such property; there are VGA.mmio=on|off and isa-debugcon.iobase=PORT", value);
+        return INVALID("-global %s: no such property; there are VGA.xres=PIXELS, VGA.yres=PIXELS, VGA.mmio=on|off and "
+                       "isa-debugcon.iobase=PORT",
+                       value);
     return 0;
 }
 

@@ -498,6 +498,8 @@ static int create_video(struct pc *pc, struct error *err)
                                           .rom = c->vga_rom,
                                           .rom_size = c->vga_rom_size,
                                           .registers_in_memory = c->vga_mmio,
+                                          .width = c->vga_width,
+                                          .height = c->vga_height,
                                           .between_instructions = c->between_instructions,
                                           .context = c->context},
                      err);

@@ -68,8 +68,9 @@ struct pc_config {
     uint32_t cpuid[2]; /* EAX and EDX of leaf 1, for SMBIOS */
     struct pc_boot boot;
     struct drive_set drives;
-    bool vga, vga_mmio;     /* mmio: its registers are in memory too */
-    const uint8_t *vga_rom; /* its BIOS; null: none */
+    bool vga, vga_mmio;             /* mmio: its registers are in memory too */
+    unsigned vga_width, vga_height; /* of the monitor; 0: as vga.h says */
+    const uint8_t *vga_rom;         /* its BIOS; null: none */
     size_t vga_rom_size;
     bool x2apic, tsc_deadline;
     uint8_t phys_bits;

@@ -263,6 +263,13 @@ Test(options, what_is_not_there_says_so)
     cr_assert(options.vga_mmio);
     REFUSED("-global", "VGA.edid=off");
     SAYS("VGA.mmio");
+    cr_assert_eq(BOOT("-global", "VGA.xres=1920", "-global", "VGA.yres=1080"), 0);
+    cr_assert_eq(options.vga_width, 1920);
+    cr_assert_eq(options.vga_height, 1080);
+    REFUSED("-global", "VGA.xres=1921");
+    SAYS("multiple of 8");
+    REFUSED("-global", "VGA.yres=4000");
+    SAYS("1600");
     REFUSED("-uuid", "1234");
     SAYS("550e8400");
     cr_assert_eq(BOOT("-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-smbios", "type=1,serial=7"), 0);

@@ -133,6 +133,10 @@ Test(vmware, packets)
     sink.wheel(sink.device, -2);
     cr_assert_eq(call(DATA, 4), 0x18);
     cr_assert_eq(regs.edx, (uint32_t)-2);
+    sink.motion(sink.device, -3, 4); /* down */
+    cr_assert_eq(call(DATA, 4), 0x10018);
+    cr_assert_eq(regs.ebx, (uint32_t)-3);
+    cr_assert_eq(regs.ecx, (uint32_t)-4);
 }
 
 Test(vmware, reading_what_is_not_there_is_an_error)
