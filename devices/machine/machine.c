@@ -604,6 +604,8 @@ static int enter_sandbox(struct machine *m, struct error *err)
     int r = start_opener(m, err);
     if (!r)
         r = sandbox_remove_at_end(&m->sandbox, paths, count, err);
+    for (unsigned i = r ? 0 : all_streams(m, streams); i-- > 0;)
+        stream_leave_socket(streams[i]);
     return r ? r : sandbox_enter(err);
 }
 

@@ -37,6 +37,7 @@ static const int on_descriptors[] = {
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
     SCMP_SYS(sync_file_range),
+    SCMP_SYS(fadvise64),
     SCMP_SYS(fallocate),
     SCMP_SYS(ftruncate),
     SCMP_SYS(close),

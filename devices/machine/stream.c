@@ -570,6 +570,12 @@ int stream_create(struct stream **stream, const char *option, const char *where,
     return r;
 }
 
+void stream_leave_socket(struct stream *s)
+{
+    free(s->socket_path);
+    s->socket_path = NULL;
+}
+
 void stream_destroy(struct stream *s)
 {
     if (!s)

@@ -66,6 +66,9 @@ int stream_create(struct stream **stream, const char *option, const char *where,
                   char *notice, size_t notice_size, struct error *err);
 void stream_destroy(struct stream *stream);
 
+/* Somebody else removes its socket from the file system. */
+void stream_leave_socket(struct stream *stream);
+
 /* Writes out what waits; gives up after `patience_ms` without progress. */
 void stream_drain(struct stream *stream, int patience_ms);
 
