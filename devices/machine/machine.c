@@ -511,19 +511,17 @@ void machine_destroy(struct machine *m)
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
-/* The loop proper. Time stands still exactly while the machine is paused. */
-static void loop_locked(struct machine *m)
+/* One turn of the main loop. Time stands still exactly while the machine is paused. */
+static void turn_locked(struct machine *m)
 {
-    while (!m->exiting) {
-        machine_paused_locked(m);
-        machine_serve_power_button_locked(m);
-        uint64_t deadline = machine_next_deadline(m);
-        event_loop_set_timer(&m->loop, left_to_sleeper(m, deadline) ? EVENT_LOOP_NEVER : deadline);
-        event_loop_wait(&m->loop, &m->lock);
-        block_queue_deliver(&m->block_queue);
-        vclock_run(&m->clock);
-        machine_serve_monitors_locked(m);
-    }
+    machine_paused_locked(m);
+    machine_serve_power_button_locked(m);
+    uint64_t deadline = machine_next_deadline(m);
+    event_loop_set_timer(&m->loop, left_to_sleeper(m, deadline) ? EVENT_LOOP_NEVER : deadline);
+    event_loop_wait(&m->loop, &m->lock);
+    block_queue_deliver(&m->block_queue);
+    vclock_run(&m->clock);
+    machine_serve_monitors_locked(m);
 }
 
 /* All streams that there are; returns how many. */
@@ -554,6 +552,35 @@ static void report_lost_output(struct machine *m)
     struct stream *streams[MACHINE_STREAMS];
     for (unsigned i = all_streams(m, streams); i-- > 0 && !m->report[0];)
         stream_lost(streams[i], m->report, sizeof(m->report));
+}
+
+static bool is_awaiting_locked(struct machine *m, bool tell)
+{
+    struct stream *streams[MACHINE_STREAMS];
+    char where[256];
+    bool awaiting = false;
+
+    for (unsigned i = 0, count = all_streams(m, streams); i < count; i++) {
+        if (!stream_awaited(streams[i], where, sizeof(where)))
+            continue;
+        awaiting = true;
+        if (tell)
+            fprintf(stderr, "ring3: %s %s: waiting for connection on: %s (wait=off starts without)\n",
+                    streams[i]->option, streams[i]->where, where);
+    }
+    return awaiting;
+}
+
+/* Servers that wait: the processor starts when each has a client. Monitors that are there answer meanwhile. */
+static int wait_for_clients_locked(struct machine *m, struct error *err)
+{
+    if (!is_awaiting_locked(m, true))
+        return 0;
+    m->paused = true;
+    m->state = MACHINE_PRELAUNCH;
+    while (!m->exiting && is_awaiting_locked(m, false))
+        turn_locked(m);
+    return m->options.start_stopped ? 0 : machine_continue_locked(m, err);
 }
 
 static void end_locked(struct machine *m)
@@ -622,6 +649,8 @@ int machine_run(struct machine *m)
     if (!r && m->options.sandbox)
         r = enter_sandbox(m, &err);
     if (!r)
+        r = wait_for_clients_locked(m, &err);
+    if (!r)
         r = machine_start_vcpu(m, &err);
     if (r) {
         snprintf(m->report, sizeof(m->report), "%s", err.text);
@@ -632,7 +661,8 @@ int machine_run(struct machine *m)
         terminal_enter(m->terminal_keys);
     m->vcpu->tsc_offset = 0 - __builtin_ia32_rdtsc(); /* the guest's TSC starts at 0, now */
     machine_start_monitors_locked(m);
-    loop_locked(m);
+    while (!m->exiting)
+        turn_locked(m);
     end_locked(m);
     int status = m->status;
     pthread_mutex_unlock(&m->lock);

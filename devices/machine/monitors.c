@@ -58,7 +58,7 @@ void machine_start_monitors_locked(struct machine *m)
 {
     for (unsigned i = 0; i < MACHINE_MONITORS; i++) {
         struct stream *s = m->monitor_stream[i];
-        if (s && stream_connected(s))
+        if (s && stream_connected(s) && s->listener.fd < 0)
             s->chardev.connected(s->chardev.device, true);
     }
 }

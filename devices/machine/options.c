@@ -417,7 +417,8 @@ static const struct option table[] = {
      "drives to boot from: order=cdn,once=d,menu=on,strict=on,splash-time=MS (a floppy, c disk, d CD-ROM)"},
     {"nographic", NULL, set_nographic, "no window; the first serial port and the control keys on this terminal"},
     {"serial", "WHERE", set_serial,
-     "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH,server=on,wait=off"},
+     "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH, tcp:HOST:PORT, "
+     "telnet:HOST:PORT; sockets connect, listen with server=on, and wait for a client but with wait=off"},
     {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
     {"accel", "ENGINE", set_accel,
      "engine: bt[,tb-size=MB][,without=FEATURE+FEATURE] translates, interp interprets, "
@@ -441,9 +442,8 @@ static const struct option table[] = {
      "isa-debugcon.iobase=PORT: of -debugcon"},
     {"display", "WHERE", set_display, "sdl: a window (default where there is a display); none: no window"},
     {"full-screen", NULL, set_full_screen, "the window takes the whole screen"},
-    {"monitor", "WHERE", set_monitor,
-     "monitor for people: stdio, none, pty, unix:PATH or tcp:HOST:PORT and ,server=on,wait=off"},
-    {"qmp", "WHERE", set_qmp, "monitor for programs (QMP): stdio, unix:PATH or tcp:HOST:PORT and ,server=on,wait=off"},
+    {"monitor", "WHERE", set_monitor, "monitor for people: stdio, none, pty, or a socket as of -serial"},
+    {"qmp", "WHERE", set_qmp, "monitor for programs (QMP): stdio, pty, or a socket as of -serial"},
     {"mon", "chardev=ID", options_set_mon,
      "monitor at a -chardev, in mode=readline (for people) or mode=control (QMP)"},
     {"nodefaults", NULL, set_no_defaults,

@@ -220,11 +220,13 @@ static int set_backend(struct backend *b, struct chardev_option *chardev, const 
         strcpy(b->port, text);
     else if (!strcmp(key, "mux"))
         b->mux = !strcmp(text, "on");
-    else if (used < CHARDEV_WHERE_MAX && (!strcmp(key, "server") || !strcmp(key, "wait") || !strcmp(key, "nowait")))
+    else if (used < CHARDEV_WHERE_MAX && (!strcmp(key, "server") || !strcmp(key, "wait") || !strcmp(key, "nowait") ||
+                                          !strcmp(key, "telnet") || !strcmp(key, "nodelay")))
         snprintf(b->flags + used, sizeof(b->flags) - used, ",%s%s%s", key, text[0] ? "=" : "", text);
     else if (strcmp(key, "signal"))
-        return INVALID("-chardev %s: unknown property '%s'; there are id, path, host, port, server, wait and mux",
-                       value, key);
+        return INVALID(
+            "-chardev %s: unknown property '%s'; there are id, path, host, port, server, wait, telnet, nodelay and mux",
+            value, key);
     return 0;
 }
 

@@ -9,9 +9,10 @@
  */
 #include "devices/machine/stream.h"
 
+#include "devices/machine/stream_int.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pty.h>
 #include <stdio.h>
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -133,7 +133,17 @@ static void collect(struct stream *s, const uint8_t *bytes, size_t count, bool a
 static void stream_send(struct chardev *chardev, const uint8_t *bytes, size_t count)
 {
     struct stream *s = (struct stream *)chardev;
-    collect(s, bytes, count, !s->config.clock);
+    bool at_once = !s->config.clock;
+    const uint8_t *escape;
+
+    while (s->telnet && (escape = memchr(bytes, TELNET_IAC, count))) {
+        size_t part = (size_t)(escape - bytes) + 1;
+        collect(s, bytes, part, at_once);
+        collect(s, escape, 1, at_once); /* twice: it would be a command */
+        bytes += part;
+        count -= part;
+    }
+    collect(s, bytes, count, at_once);
 }
 
 static struct stream *stream_of_second(const struct chardev *second)
@@ -244,7 +254,7 @@ void stream_switch(struct stream *s)
         s->second.connected(s->second.device, s->to_second);
 }
 
-static void tell_connected(struct stream *s, bool connected)
+void stream_tell_connected(struct stream *s, bool connected)
 {
     if (s->chardev.connected)
         s->chardev.connected(s->chardev.device, connected);
@@ -271,7 +281,7 @@ static void client_gone(struct stream *s)
     s->out_count = s->in_count = 0;
     release_output(s);
     s->listener.events = POLLIN;
-    tell_connected(s, false);
+    stream_tell_connected(s, false);
 }
 
 /* End of input. A socket's client may still read what waits for it. */
@@ -307,7 +317,8 @@ static void on_readable(void *context, short events)
         return;
     }
     for (ssize_t i = 0; i < n; i++)
-        typed(s, bytes[i]);
+        if (!s->telnet || stream_telnet_data(s, bytes[i]))
+            typed(s, bytes[i]);
     if (s->in_count == STREAM_INPUT_BYTES)
         s->input.events = 0;
     deliver(s);
@@ -315,8 +326,7 @@ static void on_readable(void *context, short events)
 
 /* --- kinds -------------------------------------------------------------------------------------------------------- */
 
-/* Starts watching. input or output may be -1. */
-static int watch(struct stream *s, int input, int output, struct error *err)
+int stream_watch(struct stream *s, int input, int output, struct error *err)
 {
     s->input = (struct event_source){.fd = input, .events = POLLIN, .ready = on_readable, .context = s};
     s->output = (struct event_source){.fd = output, .ready = on_writable, .context = s};
@@ -341,7 +351,7 @@ static int open_standard(struct stream *s, struct error *err)
     }
     if (S_ISREG(st.st_mode))
         s->non_blocking = true;
-    return watch(s, fcntl(STDIN_FILENO, F_GETFL) < 0 ? -1 : STDIN_FILENO, output, err);
+    return stream_watch(s, fcntl(STDIN_FILENO, F_GETFL) < 0 ? -1 : STDIN_FILENO, output, err);
 }
 
 static int open_file(struct stream *s, const char *option, const char *path, struct error *err)
@@ -351,7 +361,7 @@ static int open_file(struct stream *s, const char *option, const char *path, str
         return error_set(err, -errno, "%s file:%s: %s; check the path and its permissions", option, path,
                          strerror(errno));
     s->non_blocking = true;
-    return watch(s, -1, fd, err);
+    return stream_watch(s, -1, fd, err);
 }
 
 static int open_pty(struct stream *s, const char *option, char *notice, size_t notice_size, struct error *err)
@@ -371,7 +381,7 @@ static int open_pty(struct stream *s, const char *option, char *notice, size_t n
     fcntl(master, F_SETFD, FD_CLOEXEC);
     s->non_blocking = s->terminal = true;
     snprintf(notice, notice_size, "char device redirected to %s", name);
-    return watch(s, master, fcntl(master, F_DUPFD_CLOEXEC, 0), err);
+    return stream_watch(s, master, fcntl(master, F_DUPFD_CLOEXEC, 0), err);
 }
 
 /* One end of a pair of sockets is ours, the other the window's. */
@@ -384,135 +394,7 @@ static int open_window(struct stream *s, const char *option, struct error *err)
     s->window_end = ends[1];
     s->non_blocking = true;
     s->terminal = true;
-    return watch(s, ends[0], fcntl(ends[0], F_DUPFD_CLOEXEC, 0), err);
-}
-
-static void on_client(void *context, short events)
-{
-    struct stream *s = context;
-    struct error err;
-    (void)events;
-
-    int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
-    int output = dup(fd);
-    if (output < 0 || watch(s, fd, output, &err)) {
-        close(fd);
-        if (output >= 0)
-            close(output);
-        event_loop_remove(s->config.loop, &s->input);
-        event_loop_remove(s->config.loop, &s->output);
-        s->input.fd = s->output.fd = -1;
-        return;
-    }
-    s->listener.events = 0; /* one client at a time */
-    tell_connected(s, true);
-}
-
-/* QEMU's spellings, old and new, in any order. */
-static bool is_server_that_does_not_wait(const char *text)
-{
-    bool server = false, waits = true;
-    char word[16];
-
-    while (*text == ',') {
-        size_t length = strcspn(++text, ",");
-        snprintf(word, sizeof(word), "%.*s", (int)length, text);
-        if (!strcmp(word, "server") || !strcmp(word, "server=on"))
-            server = true;
-        else if (!strcmp(word, "nowait") || !strcmp(word, "wait=off"))
-            waits = false;
-        else
-            return false;
-        text += length;
-    }
-    return server && !waits;
-}
-
-/* Watches a listening socket, which is now the stream's. */
-static int listen_on(struct stream *s, int fd, struct error *err)
-{
-    s->non_blocking = true;
-    s->listener = (struct event_source){.fd = fd, .events = POLLIN, .ready = on_client, .context = s};
-    return event_loop_add(s->config.loop, &s->listener)
-               ? error_set(err, -ENOSPC, "too many character devices; use fewer")
-               : 0;
-}
-
-static int open_unix(struct stream *s, const char *option, const char *text, struct error *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strcspn(text, ",");
-
-    if (!is_server_that_does_not_wait(text + length))
-        return error_set(err, -EINVAL,
-                         "%s unix:%s: only a server that does not wait; write unix:PATH,server=on,wait=off", option,
-                         text);
-    if (!length || length >= sizeof(address.sun_path))
-        return error_set(err, -EINVAL, "%s unix:%s: the path must have 1 to %zu characters", option, text,
-                         sizeof(address.sun_path) - 1);
-    memcpy(address.sun_path, text, length);
-    struct stat st;
-    if (!stat(address.sun_path, &st) && S_ISSOCK(st.st_mode))
-        unlink(address.sun_path); /* left behind by an earlier run */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1)) {
-        int code = -errno;
-        if (fd >= 0)
-            close(fd);
-        return error_set(err, code, "%s unix:%s: %s; check the path and its permissions", option, address.sun_path,
-                         strerror(-code));
-    }
-    s->socket_path = strdup(address.sun_path);
-    if (!s->socket_path) {
-        close(fd);
-        unlink(address.sun_path);
-        return error_set(err, -ENOMEM, "no memory for a character device");
-    }
-    return listen_on(s, fd, err);
-}
-
-/* A listening socket at the first of the addresses that works, or -errno. */
-static int listening_socket(const struct addrinfo *addresses)
-{
-    int code = -EADDRNOTAVAIL, one = 1;
-
-    for (const struct addrinfo *a = addresses; a; a = a->ai_next) {
-        int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
-        if (fd < 0)
-            continue;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (!bind(fd, a->ai_addr, a->ai_addrlen) && !listen(fd, 1))
-            return fd;
-        code = -errno;
-        close(fd);
-    }
-    return code;
-}
-
-static int open_tcp(struct stream *s, const char *option, const char *text, struct error *err)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *addresses;
-    size_t length = strcspn(text, ",");
-    char host[256];
-
-    snprintf(host, sizeof(host), "%.*s", (int)length, text);
-    char *port = strrchr(host, ':');
-    if (!is_server_that_does_not_wait(text + length) || !port || !port[1] || length >= sizeof(host))
-        return error_set(err, -EINVAL,
-                         "%s tcp:%s: only a server that does not wait; write tcp:HOST:PORT,server=on,wait=off", option,
-                         text);
-    *port++ = 0;
-    int r = getaddrinfo(host[0] ? host : NULL, port, &hints, &addresses);
-    if (r)
-        return error_set(err, -EINVAL, "%s tcp:%s: %s; check host and port", option, text, gai_strerror(r));
-    int fd = listening_socket(addresses);
-    freeaddrinfo(addresses);
-    if (fd < 0)
-        return error_set(err, fd, "%s tcp:%s: %s; choose another port or host", option, text, strerror(-fd));
-    return listen_on(s, fd, err);
+    return stream_watch(s, ends[0], fcntl(ends[0], F_DUPFD_CLOEXEC, 0), err);
 }
 
 int stream_create(struct stream **stream, const char *option, const char *where, const struct stream_config *config,
@@ -553,14 +435,12 @@ int stream_create(struct stream **stream, const char *option, const char *where,
         r = open_pty(s, option, notice, notice_size, err);
     } else if (!strcmp(where, "vc")) {
         r = open_window(s, option, err);
-    } else if (!strncmp(where, "unix:", 5)) {
-        r = open_unix(s, option, where + 5, err);
-    } else if (!strncmp(where, "tcp:", 4)) {
-        r = open_tcp(s, option, where + 4, err);
+    } else if (stream_names_socket(where)) {
+        r = stream_open_socket(s, err);
     } else if (strcmp(where, "null")) {
         r = error_set(err, -EINVAL,
                       "%s %s: unknown; there are mon:stdio, stdio, vc, null, none, pty, file:PATH, "
-                      "unix:PATH,server=on,wait=off, tcp:HOST:PORT,server=on,wait=off",
+                      "unix:PATH, tcp:HOST:PORT and telnet:HOST:PORT (,server=on,wait=off listens)",
                       option, where);
     }
     if (r)

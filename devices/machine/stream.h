@@ -1,6 +1,7 @@
 /*
  * Character back ends over file descriptors: standard input and output (with or without the control keys), a file, a
- * pseudo-terminal, a UNIX or TCP socket that one client at a time may use, or nothing.
+ * pseudo-terminal, a UNIX or TCP socket (a server for one client at a time, with or without telnet's protocol; or a
+ * client), or nothing.
  *
  * Output is collected for a moment and written without ever blocking; what cannot be written yet waits in a buffer of
  * at most `output_max` bytes, and beyond that is dropped (and counted). Input is read only as fast as the front end
@@ -40,9 +41,12 @@ struct stream {
     struct chardev second;  /* the monitor's, with `keys`; it must take whatever comes */
     bool to_second;         /* what is typed goes there */
     struct stream_config config;
-    bool keys;         /* with control keys */
-    bool terminal;     /* somebody types and reads */
-    bool escaped;      /* Ctrl-a was read */
+    bool keys;     /* with control keys */
+    bool terminal; /* somebody types and reads */
+    bool escaped;  /* Ctrl-a was read */
+    bool waits;    /* the machine starts when its first client is there */
+    bool telnet;   /* bytes are as telnet's protocol has them */
+    enum { TELNET_DATA, TELNET_COMMAND, TELNET_OPTION, TELNET_PARAMETERS, TELNET_PARAMETERS_COMMAND } telnet_state;
     bool non_blocking; /* output.fd never blocks; otherwise it is asked before each small write */
     struct event_source input, output, listener; /* fd -1: none */
     int pty_slave;
@@ -74,6 +78,10 @@ void stream_drain(struct stream *stream, int patience_ms);
 
 /* Null, or what output was lost for: then the message says where. */
 const char *stream_lost(const struct stream *stream, char *message, size_t size);
+
+/* Whether the machine shall not start before a client is there, and none is yet. `where` gets the place to connect to.
+ */
+bool stream_awaited(const struct stream *stream, char *where, size_t size);
 
 /* Whether somebody may be at the other end now. */
 bool stream_connected(const struct stream *stream);
