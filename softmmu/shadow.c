@@ -3,20 +3,33 @@
  *
  * Invariants: every non-zero entry is in one of its view's logs; a WRITE entry's page is not a code page and has its
  * dirty bit set; a non-zero `writers` word names the only WRITE entry of its page or says there are many (it may be
- * stale, never too small). Runs while the guest's vector state is live. Thread: the vCPU's own. Source: SDM Vol. 3
+ * stale, never too small); memory behind the tables is in `touched`, for nothing but 0 is ever stored elsewhere, and
+ * that only over what is not 0. Runs while the guest's vector state is live. Thread: the vCPU's own. Source: SDM Vol. 3
  * "Caching translation information".
  */
 #include "softmmu/shadow.h"
+#include "cpu-model/base/host_call.h"
 #include "cpu-model/state/trace.h"
+
+#include <linux/mman.h>
+#include <sys/syscall.h>
 
 enum { LOG_CAPACITY = 1 << 16 };
 #define WRITERS_MANY 0xffffffffu
 
-static void clear_index(const struct view *view, uint32_t index)
+/* A store to a table where there was never an entry would cost a page of host memory. */
+static void clear_entry(const struct view *view, int table, uint64_t index)
 {
-    *view_entry(view, VIEW_READ, index) = 0;
-    *view_entry(view, VIEW_WRITE, index) = 0;
-    *view_entry(view, VIEW_EXEC, index) = 0;
+    uint64_t *entry = view_entry(view, table, index);
+    if (*entry)
+        *entry = 0;
+}
+
+static void clear_index(const struct view *view, uint64_t index)
+{
+    clear_entry(view, VIEW_READ, index);
+    clear_entry(view, VIEW_WRITE, index);
+    clear_entry(view, VIEW_EXEC, index);
 }
 
 void view_forget_code(struct view *view)
@@ -90,10 +103,47 @@ static void drop_page(struct vcpu *vcpu, struct view *view, uint64_t linear)
     for (uint64_t i = 0; i < count; i++) {
         uint64_t index = shadow_index(vcpu->shadow, first + i * GUEST_PAGE_SIZE);
         code |= *view_entry(view, VIEW_EXEC, index) != 0;
-        clear_index(view, (uint32_t)index);
+        clear_index(view, index);
     }
     if (code)
         view_forget_code(view);
+}
+
+static long give_back(uint8_t *start, uint64_t size)
+{
+    return host_call6(SYS_madvise, (uint64_t)(uintptr_t)start, size, MADV_DONTNEED, 0, 0, 0);
+}
+
+/* Drops all entries of a view and gives the memory behind them back to the host. */
+static void trim_view(struct shadow *shadow, struct view *view)
+{
+    drop_view(view, true);
+    long r = view->plain_index ? give_back(view->base + VIEW_SLOTS, 32ull << SHADOW_INDEX_BITS)
+                               : give_back(view->base + VIEW_READ, 2 * VIEW_TABLE_SIZE) |
+                                     give_back(view->base + VIEW_EXEC, VIEW_TABLE_SIZE);
+    if (r)
+        return; /* still there: it remains counted */
+    for (unsigned i = 0; i < ARRAY_LEN(view->touched); i++)
+        view->touched[i] = 0;
+    shadow->chunks -= view->chunks;
+    view->chunks = 0;
+}
+
+/* An entry appears at this index: memory will be behind it. */
+static void touch_chunk(struct shadow *shadow, struct view *view, uint64_t index)
+{
+    uint64_t *word = &view->touched[index >> (CHUNK_BITS + 6)];
+    unsigned bit = index >> CHUNK_BITS & 63;
+    if (*word >> bit & 1)
+        return;
+    if (shadow->chunks >= shadow->chunks_max) {
+        for (unsigned i = 0; i < VIEW_COUNT; i++)
+            trim_view(shadow, &shadow->view[i]);
+        shadow->trims++;
+    }
+    *word |= BIT(bit);
+    view->chunks++;
+    shadow->chunks++;
 }
 
 static void log_index(struct view *view, uint32_t index, bool global)
@@ -131,11 +181,13 @@ void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct t
     if ((*read && *read != value) || (*write && *write != value) || (*exec && *exec != value)) {
         if (*exec)
             view_forget_code(view);
-        clear_index(view, (uint32_t)index);
+        clear_index(view, index);
         shadow->evictions++;
     }
-    if (!*read && !*write && !*exec)
+    if (!*read && !*write && !*exec) {
+        touch_chunk(shadow, view, index);
         log_index(view, (uint32_t)index, t->global && vcpu->cr4 & CR4_PGE);
+    }
     if (t->page_shift > 12)
         view->large[large_bit(linear) >> 6] |= BIT(large_bit(linear) & 63);
     view->huge |= t->page_shift > 22;
@@ -156,7 +208,7 @@ void shadow_fill(struct vcpu *vcpu, lin_t at, enum access access, const struct t
 static void drop_writer(const struct shadow *shadow, uint32_t id)
 {
     id--;
-    *view_entry(&shadow->view[id >> SHADOW_INDEX_BITS], VIEW_WRITE, id & ((1u << SHADOW_INDEX_BITS) - 1)) = 0;
+    clear_entry(&shadow->view[id >> SHADOW_INDEX_BITS], VIEW_WRITE, id & ((1u << SHADOW_INDEX_BITS) - 1));
 }
 
 /* Removes the WRITE entries, in all views, to those of [arena_offset, + pages) that have all of `flags`. An entry is

@@ -19,9 +19,10 @@
  *     +VIEW_SLOTS  32 bytes for each index: READ, WRITE, EXEC, unused
  *
  * An entry is (host address of the page) - (linear address of the page); 0 means "take the slow path". Entries appear
- * when the slow path walked the guest's tables, and a log of them makes a flush cost what was filled. All of it may be
- * dropped at any instruction boundary. Pages that hold translated code have no WRITE entry in any view
- * (shadow_protect), and video pages have none until they are stored to (shadow_clean_pages).
+ * when the slow path walked the guest's tables, and a log of them makes a flush cost what was filled. Host memory that
+ * entries have lain in is counted, and given back when it is too much: a guest may touch more addresses than it has
+ * memory. All of it may be dropped at any instruction boundary. Pages that hold translated code have no WRITE entry in
+ * any view (shadow_protect), and video pages have none until they are stored to (shadow_clean_pages).
  *
  * Thread: the vCPU's own. Design and measurements: softmmu/ARCHITECTURE.md.
  */
@@ -49,6 +50,9 @@ enum {
     VIEW_COUNT = 9,            /* one for the kernel, the others for users by PCID */
     VIEW_KERNEL = 0,
     SHADOW_INDEX_BITS = 27,
+    CHUNK_BITS = 9, /* a chunk: what lies in one page of each table */
+    CHUNKS = 1 << (SHADOW_INDEX_BITS - CHUNK_BITS),
+    CHUNKS_MAX = 4096, /* of all views together: 48 MiB of tables, 64 MiB in the plain layout */
 };
 
 /* Operands that emitted code takes from memory, at GS + VIEW_CONSTANTS. */
@@ -80,7 +84,9 @@ struct view {
     bool window_refused;   /* the host has no room for one */
     uint32_t *log[2];      /* indices filled: [0] not global, [1] global */
     uint32_t logged[2];
-    uint8_t *return_stack; /* host return stack of translated code: see translator/ARCHITECTURE.md */
+    uint64_t touched[CHUNKS / 64]; /* chunks that have held an entry: host memory is behind them */
+    uint32_t chunks;               /* so many */
+    uint8_t *return_stack;         /* host return stack of translated code: see translator/ARCHITECTURE.md */
     uint64_t return_sp;
     uint64_t return_empty;
 };
@@ -94,8 +100,9 @@ struct shadow {
     bool eager_windows; /* every user view has its window open, always */
     bool plain_index;   /* the mask is contiguous, and the layout the one for it: hosts without a fast PEXT */
     uint64_t clock;
-    uint32_t *writers; /* [arena page]: 0 no WRITE entry; WRITERS_MANY; else view << 27 | index, plus 1 */
-    uint64_t fills, flushes, page_flushes, evictions;
+    uint32_t *writers;           /* [arena page]: 0 no WRITE entry; WRITERS_MANY; else view << 27 | index, plus 1 */
+    uint32_t chunks, chunks_max; /* touched in all views; CHUNKS_MAX, or less for tests */
+    uint64_t fills, flushes, page_flushes, evictions, trims;
 };
 
 /* Room for a vCPU that views can share. Null with a message on failure. */

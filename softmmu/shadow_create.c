@@ -125,6 +125,7 @@ int shadow_create(struct vcpu *vcpu, bool fast_pext, struct error *err)
         return error_set(err, -ENOMEM, "no memory for shadow page tables");
     vcpu->shadow = shadow;
     shadow->plain_index = !fast_pext;
+    shadow->chunks_max = CHUNKS_MAX;
     shadow->index_mask = fast_pext ? 0x1ffffffull << 12 | 3ull << 40 : (uint64_t)((1u << SHADOW_INDEX_BITS) - 1) << 12;
     shadow->writers = mmap(NULL, (vcpu->space->arena_size >> GUEST_PAGE_SHIFT) * sizeof(uint32_t),
                            PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -9,7 +9,7 @@
 
 #include "translator/emit.h"
 
-enum { CHAOS_CACHE_BYTES = 512 << 10 };
+enum { CHAOS_CACHE_BYTES = 512 << 10, CHAOS_CHUNKS = 128 };
 enum { CHAOS_CODE = 4096, CHAOS_SHADOW = 512, CHAOS_VIEW = 256 }; /* one in so many ways through C drops these */
 
 /* xorshift32: never 0. */

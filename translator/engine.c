@@ -61,6 +61,8 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
         r = shadow_create(vcpu, bt->host.fast_pext, err);
     if (r)
         return r;
+    if (config->chaos)
+        vcpu->shadow->chunks_max = CHAOS_CHUNKS;
     vcpu->shadow->no_windows = config->host_without & HOST_WINDOWS;
     vcpu->shadow->eager_windows = config->host_without & HOST_PATIENCE;
     translate_prologue(bt, vcpu);
@@ -140,12 +142,12 @@ static void bt_report(struct vcpu *vcpu, char *text, size_t size)
     snprintf(text, size,
              "bt: %llu blocks from %llu guest bytes, %llu KiB of code in use (of %llu), %llu flushes, %llu dropped\n"
              "bt: %llu links, %llu lookups, %llu jump misses, %llu slow accesses, %llu interpreted, %llu helper calls\n"
-             "bt: shadow: %llu fills, %llu flushes, %llu page flushes, %llu evictions\n"
+             "bt: shadow: %llu fills, %llu flushes, %llu page flushes, %llu evictions, %llu trims\n"
              "bt: windows: %llu host faults, %llu fills, %llu drops, %llu openings",
              N(c->translated), N(c->guest_bytes), N(c->used >> 10), N(c->size >> 10), N(c->flushes - 1), N(c->dropped),
              N(c->links), N(c->lookups), N(c->jump_misses), N(c->slow_access), N(c->interp_steps), N(c->helper_calls),
-             N(s->fills), N(s->flushes), N(s->page_flushes), N(s->evictions), N(c->window_faults), N(w.fills),
-             N(w.drops), N(w.openings));
+             N(s->fills), N(s->flushes), N(s->page_flushes), N(s->evictions), N(s->trims), N(c->window_faults),
+             N(w.fills), N(w.drops), N(w.openings));
     size_t used = strlen(text);
     if (bt->verify)
         snprintf(text + used, size - used,
