@@ -55,12 +55,9 @@ int drives_add_image(struct drive_options *drives, const char *option, enum driv
 
 /* --- -drive ------------------------------------------------------------------------------------------------------- */
 
-static int parse_switch(const char *key, const char *value, bool *to, struct error *err)
+static int parse_switch(const struct pairs *pair, bool *to, struct error *err)
 {
-    *to = !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes");
-    if (!*to && strcmp(value, "off") && strcmp(value, "false") && strcmp(value, "no"))
-        return INVALID("-drive %s=%s: write on or off", key, value);
-    return 0;
+    return pairs_switch(pair, to) ? 0 : INVALID("-drive %s=%s: write on or off", pair->key, pair->value);
 }
 
 static int set_interface(struct drive_option *drive, const char *value, struct error *err)
@@ -111,9 +108,10 @@ struct addressing {
     int bus, unit;
 };
 
-static int set_pair(struct drive_option *drive, struct addressing *at, const char *key, const char *value,
-                    struct error *err)
+static int set_pair(struct drive_option *drive, struct addressing *at, const struct pairs *pair, struct error *err)
 {
+    const char *key = pair->key, *value = pair->value;
+
     if (!strcmp(key, "file"))
         return set_path(drive, value, err);
     if (!strcmp(key, "if"))
@@ -134,9 +132,9 @@ static int set_pair(struct drive_option *drive, struct addressing *at, const cha
     if (!strcmp(key, "unit"))
         return set_number(key, value, 15, &at->unit, err);
     if (!strcmp(key, "readonly") || !strcmp(key, "read-only"))
-        return parse_switch(key, value, &drive->readonly, err);
+        return parse_switch(pair, &drive->readonly, err);
     if (!strcmp(key, "snapshot"))
-        return parse_switch(key, value, &drive->snapshot, err);
+        return parse_switch(pair, &drive->snapshot, err);
     if (!strcmp(key, "cache"))
         return set_cache(drive, value, err);
     if (!strcmp(key, "serial"))
@@ -158,13 +156,13 @@ static int set_pair(struct drive_option *drive, struct addressing *at, const cha
 
 int drives_add(struct drive_options *drives, const char *text, struct error *err)
 {
-    char key[32], value[DRIVE_PATH_MAX];
+    struct pairs pairs = {.rest = text};
     struct addressing at = {-1, -1};
     struct drive_option *drive = new_drive(drives, "-drive", err);
     int r = drive ? 0 : -EINVAL;
 
-    while (!r && pairs_next(&text, key, sizeof(key), value, sizeof(value)))
-        r = set_pair(drive, &at, key, value, err);
+    while (!r && pairs_next(&pairs))
+        r = set_pair(drive, &at, &pairs, err);
     if (r)
         return r;
     if (at.bus >= 0 || at.unit >= 0) {

@@ -4,70 +4,14 @@
  * Invariant: whatever is wrong is said in one line that names the argument and how to mend it; nothing is printed here.
  */
 #include "devices/machine/options.h"
-#include "cpu-model/exec/engine.h"
 #include "devices/chips/debugcon.h"
 #include "devices/machine/firmware.h"
 #include "devices/machine/options_int.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define INVALID(...) error_set(err, -EINVAL, __VA_ARGS__)
-
-/* A number with an optional K, M, G or T; without one it counts `unit` bytes. */
-static int parse_size(const char *text, uint64_t unit, uint64_t *size)
-{
-    static const char suffixes[] = "KMGT";
-    char *end;
-
-    if (!isdigit((unsigned char)text[0]))
-        return -EINVAL;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno)
-        return -EINVAL;
-    if (*end && *end != 'B' && *end != 'b') {
-        const char *suffix = strchr(suffixes, toupper((unsigned char)*end));
-        if (!suffix)
-            return -EINVAL;
-        unit = 1024ull << 10 * (suffix - suffixes);
-        end++;
-    }
-    if (*end && strcasecmp(end, "b") && strcasecmp(end, "iB"))
-        return -EINVAL;
-    return __builtin_mul_overflow((uint64_t)number, unit, size) ? -EINVAL : 0;
-}
-
-/* The value of KEY in "KEY=value[,...]" at *text, copied; *text moves on behind the comma. Null: another key. */
-static const char *take_pair(const char **text, const char *key, char *value, size_t size)
-{
-    size_t key_length = strlen(key), length = strcspn(*text, ",");
-
-    if (strncmp(*text, key, key_length) || (*text)[key_length] != '=')
-        return NULL;
-    snprintf(value, size, "%.*s", (int)(length - key_length - 1), *text + key_length + 1);
-    *text += length + ((*text)[length] == ',');
-    return value;
-}
-
-static int set_memory(struct machine_options *o, const char *value, struct error *err)
-{
-    const char *text = strncmp(value, "size=", 5) ? value : value + 5;
-
-    if (parse_size(text, 1 << 20, &o->ram_bytes))
-        return INVALID("-m %s: not a size; write megabytes or a unit, such as -m 512 or -m 2G", value);
-    if (o->ram_bytes < OPTIONS_MIN_RAM)
-        return INVALID("-m %s: too little; the machine needs at least 2 MiB, most kernels 64 MiB or more (-m 512)",
-                       value);
-    if (o->ram_bytes > OPTIONS_MAX_RAM)
-        return INVALID("-m %s: too much; the machine takes at most 64 GiB (-m 64G)", value);
-    o->ram_bytes &= ~(uint64_t)GUEST_PAGE_OFFSET;
-    return 0;
-}
 
 #define STRING_SETTER(function, member)                                                                                \
     static int function(struct machine_options *o, const char *value, struct error *err)                               \
@@ -102,86 +46,12 @@ FLAG_SETTER(set_stopped, o->start_stopped = true)
 FLAG_SETTER(set_help, o->action = OPTIONS_HELP)
 FLAG_SETTER(set_version, o->action = OPTIONS_VERSION)
 
-static bool is_help(const char *value)
-{
-    return !strcmp(value, "help") || !strcmp(value, "?");
-}
-
 static int set_cpu(struct machine_options *o, const char *value, struct error *err)
 {
     (void)err;
     o->cpu = value;
-    if (is_help(value))
+    if (options_is_help(value))
         o->action = OPTIONS_CPU_HELP;
-    return 0;
-}
-
-/* Host features that the engine shall do without. Nonzero: an unknown name. */
-static int parse_without(const char *names, unsigned *mask)
-{
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } features[] = {{"bmi2", HOST_BMI2},
-                    {"pext", HOST_FAST_PEXT},
-                    {"fsgsbase", HOST_FSGSBASE},
-                    {"windows", HOST_WINDOWS},
-                    {"patience", HOST_PATIENCE}};
-    while (*names) {
-        size_t length = strcspn(names, "+");
-        unsigned bit = 0;
-        for (unsigned i = 0; i < ARRAY_LEN(features); i++)
-            if (strlen(features[i].name) == length && !strncmp(names, features[i].name, length))
-                bit = features[i].bit;
-        if (!bit)
-            return -1;
-        *mask |= bit;
-        names += length + (names[length] == '+');
-    }
-    return 0;
-}
-
-static int set_accel(struct machine_options *o, const char *value, struct error *err)
-{
-    size_t length = strcspn(value, ",");
-    char size[64];
-
-    if (is_help(value)) {
-        o->action = OPTIONS_ACCEL_HELP;
-        return 0;
-    }
-    if (length == 2 && !strncmp(value, "bt", 2))
-        o->accel = "bt";
-    else if (length == 6 && !strncmp(value, "interp", 6))
-        o->accel = "interp";
-    else if (length == 6 && !strncmp(value, "verify", 6))
-        o->accel = "verify";
-    else if (length == 3 && !strncmp(value, "kvm", 3))
-        return INVALID("-accel kvm: not built yet; use -accel bt");
-    else
-        return INVALID("-accel %s: no such engine; use bt, interp or verify (-accel help)", value);
-    const char *rest = value + length + (value[length] == ',');
-    while (*rest) {
-        if (take_pair(&rest, "without", size, sizeof(size))) {
-            if (parse_without(size, &o->host_without))
-                return INVALID("-accel %s: without= takes bmi2, pext, fsgsbase, windows and patience, joined by '+'",
-                               value);
-            continue;
-        }
-        if (take_pair(&rest, "chaos", size, sizeof(size))) {
-            char *end;
-            o->chaos = (uint32_t)strtoul(size, &end, 10);
-            if (!o->chaos || *end)
-                return INVALID("-accel %s: chaos takes a seed from 1 on", value);
-            continue;
-        }
-        if (!take_pair(&rest, "tb-size", size, sizeof(size)))
-            return INVALID("-accel %s: unknown property '%s'; there are tb-size=MEGABYTES, without=FEATURE+FEATURE "
-                           "and chaos=SEED",
-                           value, rest);
-        if (parse_size(size, 1 << 20, &o->cache_bytes) || !o->cache_bytes || o->cache_bytes > 1ull << 30)
-            return INVALID("-accel %s: tb-size takes 1 to 1024 megabytes", value);
-    }
     return 0;
 }
 
@@ -193,54 +63,11 @@ static int set_serial(struct machine_options *o, const char *value, struct error
     return 0;
 }
 
-static int set_smp(struct machine_options *o, const char *value, struct error *err)
-{
-    const char *number = strncmp(value, "cpus=", 5) ? value : value + 5;
-    (void)o;
-    if (strcmp(number, "1"))
-        return INVALID("-smp %s: the machine has one processor so far; use -smp 1", value);
-    return 0;
-}
-
-static int set_rtc(struct machine_options *o, const char *value, struct error *err)
-{
-    char base[64];
-    const char *rest = value;
-
-    if (!take_pair(&rest, "base", base, sizeof(base)) || *rest)
-        return INVALID("-rtc %s: write -rtc base=utc, base=localtime or base=2026-01-31T12:00:00", value);
-    if (!strcmp(base, "utc")) {
-        o->rtc_base = RTC_UTC;
-    } else if (!strcmp(base, "localtime")) {
-        o->rtc_base = RTC_LOCALTIME;
-    } else {
-        struct tm tm = {0};
-        const char *end = strptime(base, "%Y-%m-%dT%H:%M:%S", &tm);
-        if (!end)
-            end = strptime(base, "%Y-%m-%d", &tm);
-        if (!end || *end)
-            return INVALID("-rtc %s: not a date; write base=2026-01-31T12:00:00 or base=2026-01-31", value);
-        o->rtc_base = RTC_DATE;
-        o->rtc_epoch = timegm(&tm);
-    }
-    return 0;
-}
-
-static int set_machine(struct machine_options *o, const char *value, struct error *err)
-{
-    const char *name = strncmp(value, "type=", 5) ? value : value + 5;
-    if (is_help(value))
-        o->action = OPTIONS_MACHINE_HELP;
-    else if (strcmp(name, "pc"))
-        return INVALID("-machine %s: no such machine; there is pc (-machine help)", value);
-    return 0;
-}
-
 static int set_log(struct machine_options *o, const char *value, struct error *err)
 {
     (void)err;
     o->log_items = value;
-    if (is_help(value))
+    if (options_is_help(value))
         o->action = OPTIONS_LOG_HELP;
     return 0;
 }
@@ -278,21 +105,6 @@ static int set_qmp(struct machine_options *o, const char *value, struct error *e
     return add_monitor(o, "-qmp", value, true, err);
 }
 
-/* Drive letters in the order to try them. */
-static int set_order(char order[4], const char *letters, const char *value, struct error *err)
-{
-    size_t length = strlen(letters);
-    if (!length || length > 3 || strspn(letters, "acdn") != length)
-        return INVALID(
-            "-boot %s: '%s' is no boot order; write up to three of a (floppy), c (disk), d (CD-ROM), n (network)",
-            value, letters);
-    for (size_t i = 0; i < length; i++)
-        if (strchr(letters + i + 1, letters[i]))
-            return INVALID("-boot %s: '%c' is there twice; name each drive once", value, letters[i]);
-    memcpy(order, letters, length + 1);
-    return 0;
-}
-
 #define DRIVE_SETTER(function, option, interface, index, cdrom)                                                        \
     static int function(struct machine_options *o, const char *value, struct error *err)                               \
     {                                                                                                                  \
@@ -309,42 +121,6 @@ DRIVE_SETTER(set_fdb, "-fdb", DRIVE_FLOPPY, 1, false)
 static int set_drive(struct machine_options *o, const char *value, struct error *err)
 {
     return drives_add(&o->drives, value, err);
-}
-
-static int set_boot(struct machine_options *o, const char *value, struct error *err)
-{
-    const char *rest = value;
-    char text[32];
-    int r = 0;
-
-    if (!strchr(value, '='))
-        return set_order(o->boot_order, value, value, err);
-    while (*rest && !r) {
-        if (take_pair(&rest, "order", text, sizeof(text))) {
-            r = set_order(o->boot_order, text, value, err);
-        } else if (take_pair(&rest, "once", text, sizeof(text))) {
-            r = set_order(o->boot_once, text, value, err);
-        } else if (take_pair(&rest, "menu", text, sizeof(text))) {
-            o->boot_menu = !strcmp(text, "on");
-            if (!o->boot_menu && strcmp(text, "off"))
-                r = INVALID("-boot %s: menu is on or off", value);
-        } else if (take_pair(&rest, "strict", text, sizeof(text))) {
-            o->boot_strict = !strcmp(text, "on");
-            if (!o->boot_strict && strcmp(text, "off"))
-                r = INVALID("-boot %s: strict is on or off", value);
-        } else if (take_pair(&rest, "splash-time", text, sizeof(text))) {
-            char *end;
-            long wait = strtol(text, &end, 10);
-            if (*end || end == text || wait < 0 || wait > 0xffff)
-                return INVALID("-boot %s: splash-time takes 0 to 65535 milliseconds", value);
-            o->boot_menu_wait = (int32_t)wait;
-        } else {
-            r = INVALID("-boot %s: unknown property '%s'; there are order=, once=, menu=on|off, strict=on|off "
-                        "and splash-time=MS",
-                        value, rest);
-        }
-    }
-    return r;
 }
 
 static int set_vga(struct machine_options *o, const char *value, struct error *err)
@@ -396,7 +172,7 @@ struct option {
 };
 
 static const struct option table[] = {
-    {"m", "SIZE", set_memory, "guest memory, in megabytes or with a unit: 512, 2G (default 512M)"},
+    {"m", "SIZE", options_set_memory, "guest memory, in megabytes or with a unit: 512, 2G (default 512M)"},
     {"kernel", "FILE", set_kernel, "boot this Linux bzImage, Multiboot 1 kernel or PVH ELF kernel"},
     {"initrd", "FILE", set_initrd, "initial RAM disk; for Multiboot: modules \"file args,file2\""},
     {"append", "TEXT", set_append, "kernel command line"},
@@ -413,20 +189,21 @@ static const struct option table[] = {
     {"snapshot", NULL, set_snapshot, "images stay as they are: writes go to temporary files"},
     {"bios", "FILE", set_bios, "firmware image (default: SeaBIOS, " FIRMWARE_DEFAULT ")"},
     {"L", "DIR", set_firmware_dir, "look for firmware here first"},
-    {"boot", "ORDER", set_boot,
+    {"boot", "ORDER", options_set_boot,
      "drives to boot from: order=cdn,once=d,menu=on,strict=on,splash-time=MS (a floppy, c disk, d CD-ROM)"},
     {"nographic", NULL, set_nographic, "no window; the first serial port and the control keys on this terminal"},
     {"serial", "WHERE", set_serial,
      "serial port: vc (in the window), mon:stdio, stdio, null, none, pty, file:PATH, unix:PATH, tcp:HOST:PORT, "
      "telnet:HOST:PORT; sockets connect, listen with server=on, and wait for a client but with wait=off"},
     {"cpu", "MODEL", set_cpu, "CPU model and features, such as max,-avx2 (-cpu help)"},
-    {"accel", "ENGINE", set_accel,
+    {"accel", "ENGINE", options_set_accel,
      "engine: bt[,tb-size=MB][,without=FEATURE+FEATURE] translates, interp interprets, "
      "verify does both and compares"},
-    {"machine", "NAME", set_machine, "machine: pc (-machine help)"},
-    {"M", "NAME", set_machine, NULL},
-    {"smp", "N", set_smp, "number of processors: 1"},
-    {"rtc", "base=B", set_rtc, "the guest's clock at start: utc, localtime, or a date such as 2026-01-31T12:00:00"},
+    {"machine", "NAME", options_set_machine, "machine: pc[,accel=ENGINE] (-machine help)"},
+    {"M", "NAME", options_set_machine, NULL},
+    {"smp", "N", options_set_smp, "number of processors: 1"},
+    {"rtc", "base=B", options_set_rtc,
+     "the guest's clock at start: utc, localtime, or a date such as 2026-01-31T12:00:00"},
     {"device", "DEVICE", options_set_device,
      "add a device: isa-debug-exit,iobase=0xf4,iosize=0x04; isa-debugcon,iobase=0x402,chardev=ID; "
      "ide-hd|ide-cd,drive=ID,bootindex=N"},
@@ -532,6 +309,8 @@ static int check(struct machine_options *o, struct error *err)
 {
     if (!o->kernel && (o->initrd || o->append))
         return INVALID("%s goes with a kernel; give one with -kernel FILE", o->initrd ? "-initrd" : "-append");
+    if (o->accel_given && o->machine_accel_given)
+        return INVALID("-machine accel= and -accel: both name the engine; drop one");
     if (o->no_defaults) {
         o->drives.no_empty = o->monitor_given = true;
         o->no_vga |= !o->vga_given;

@@ -46,7 +46,8 @@ struct machine_options {
     int32_t boot_menu_wait; /* ms; negative: not given */
     struct drive_options drives;
     const char *cpu;
-    const char *accel;     /* "bt", "interp" or "verify" */
+    const char *accel; /* "bt", "interp" or "verify" */
+    bool accel_given, machine_accel_given;
     unsigned host_without; /* HOST_* of cpu-model/exec/engine.h */
     uint32_t chaos;        /* of struct engine_config */
     uint64_t cache_bytes;

@@ -1,6 +1,5 @@
 /*
- * Options that are lists of properties: -device, -global, -chardev, -mon, -sandbox; and what refers to each other by
- * name, in whatever order it comes.
+ * -device, -global, -chardev and -mon: what refers to each other by name, in whatever order it comes.
  *
  * Invariant: after options_connect() each console names a place that stream_create() knows, or one it will refuse.
  * Thread: start-up only.
@@ -115,13 +114,11 @@ int options_set_device(struct machine_options *o, const char *value, struct erro
         int (*set)(struct machine_options *o, const struct device_pair *pair, struct error *err);
     } devices[] = {
         {"isa-debug-exit", set_debug_exit}, {"isa-debugcon", set_debugcon}, {"ide-hd", set_ide}, {"ide-cd", set_ide}};
-    char key[32], text[256];
-    const char *rest = value;
+    struct pairs pairs = {.rest = value, .implied = "driver"};
     unsigned i = 0;
 
-    pairs_next(&rest, key, sizeof(key), text, sizeof(text));
-    const char *name = strcmp(key, "driver") ? key : text;
-    while (i < ARRAY_LEN(devices) && strcmp(devices[i].name, name))
+    pairs_next(&pairs);
+    while (i < ARRAY_LEN(devices) && strcmp(devices[i].name, pairs.value))
         i++;
     if (i == ARRAY_LEN(devices))
         return INVALID("-device %s: no such device; there are isa-debug-exit,iobase=0xf4,iosize=0x04, isa-debugcon, "
@@ -132,9 +129,9 @@ int options_set_device(struct machine_options *o, const char *value, struct erro
             return INVALID("-device %s: there are %d drives already; drop one", value, DRIVES_MAX);
         o->drives.device[o->drives.devices] = (struct drive_device){.bus = -1, .unit = -1, .boot_index = -1};
     }
-    struct device_pair pair = {.device = value, .key = key, .value = text};
+    struct device_pair pair = {.device = value, .key = pairs.key, .value = pairs.value};
     int r = 0;
-    while (!r && pairs_next(&rest, key, sizeof(key), text, sizeof(text)))
+    while (!r && pairs_next(&pairs))
         r = devices[i].set(o, &pair, err);
     pair.key = NULL;
     return r ? r : devices[i].set(o, &pair, err);
@@ -204,12 +201,14 @@ static int write_where(char *where, size_t size, const struct backend *b, const 
     return 0;
 }
 
-/* `text` is shorter than CHARDEV_WHERE_MAX. */
-static int set_backend(struct backend *b, struct chardev_option *chardev, const char *key, const char *text,
-                       const char *value, struct error *err)
+static int set_backend(struct backend *b, struct chardev_option *chardev, const struct pairs *pair, const char *value,
+                       struct error *err)
 {
+    const char *key = pair->key, *text = pair->value;
     size_t used = strlen(b->flags);
 
+    if (strlen(text) >= CHARDEV_WHERE_MAX)
+        return INVALID("-chardev %s: %s is too long; at most %d characters", value, key, CHARDEV_WHERE_MAX - 1);
     if (!strcmp(key, "id") && strlen(text) < sizeof(chardev->id))
         strcpy(chardev->id, text);
     else if (!strcmp(key, "path"))
@@ -232,18 +231,17 @@ static int set_backend(struct backend *b, struct chardev_option *chardev, const 
 
 int options_set_chardev(struct machine_options *o, const char *value, struct error *err)
 {
-    char key[32], text[CHARDEV_WHERE_MAX];
-    const char *rest = value;
+    struct pairs pairs = {.rest = value, .implied = "backend"};
     struct backend b = {0};
     int r = 0;
 
     if (o->chardevs == MACHINE_CHARDEVS)
         return INVALID("-chardev %s: at most %d of them; drop one", value, MACHINE_CHARDEVS);
     struct chardev_option *chardev = &o->chardev[o->chardevs];
-    pairs_next(&rest, key, sizeof(key), text, sizeof(text));
-    strcpy(b.name, strcmp(key, "backend") ? key : text);
-    while (!r && pairs_next(&rest, key, sizeof(key), text, sizeof(text)))
-        r = set_backend(&b, chardev, key, text, value, err);
+    pairs_next(&pairs);
+    snprintf(b.name, sizeof(b.name), "%.*s", CHARDEV_WHERE_MAX - 1, pairs.value);
+    while (!r && pairs_next(&pairs))
+        r = set_backend(&b, chardev, &pairs, value, err);
     if (!r && !chardev->id[0])
         r = INVALID("-chardev %s: no name; add id=ID", value);
     if (!r)
@@ -252,57 +250,25 @@ int options_set_chardev(struct machine_options *o, const char *value, struct err
     return r;
 }
 
-/* --- -sandbox --------------------------------------------------------------------------------------------------- */
-
-/* QEMU's parts of it: all of them are denied here, always. */
-static bool is_always_denied(const char *key)
-{
-    return !strcmp(key, "obsolete") || !strcmp(key, "elevateprivileges") || !strcmp(key, "spawn") ||
-           !strcmp(key, "resourcecontrol");
-}
-
-int options_set_sandbox(struct machine_options *o, const char *value, struct error *err)
-{
-    char key[32], text[DRIVE_PATH_MAX];
-    const char *rest = value;
-    bool given = false;
-
-    while (pairs_next(&rest, key, sizeof(key), text, sizeof(text))) {
-        const char *state = !strcmp(key, "enable") ? text : text[0] ? "" : key;
-        bool on = !strcmp(state, "on");
-        if (on || !strcmp(state, "off")) {
-            o->sandbox = on;
-            given = true;
-        } else if (!strcmp(key, "media") && text[0])
-            strcpy(o->media_folder, text);
-        else if (!is_always_denied(key))
-            return INVALID("-sandbox %s: '%s' is unknown; write on or off, or on,media=FOLDER", value, key);
-        else if (strcmp(text, "deny"))
-            return INVALID("-sandbox %s: %s is always denied; leave it out, or write deny", value, key);
-    }
-    return given ? 0 : INVALID("-sandbox %s: write on or off", value);
-}
-
 /* --- -mon --------------------------------------------------------------------------------------------------------- */
 
 int options_set_mon(struct machine_options *o, const char *value, struct error *err)
 {
-    char key[32], text[CHARDEV_ID_MAX];
-    const char *rest = value;
+    struct pairs pairs = {.rest = value, .implied = "chardev"};
 
     if (o->monitors == MACHINE_MONITORS)
         return INVALID("-mon %s: the machine has at most %d monitors; drop one", value, MACHINE_MONITORS);
     unsigned i = o->monitors++;
     o->monitor[i].qmp = false;
     o->monitor[i].where = o->mon_chardev[i];
-    while (pairs_next(&rest, key, sizeof(key), text, sizeof(text))) {
-        if (!strcmp(key, "mode") && (!strcmp(text, "control") || !strcmp(text, "readline")))
-            o->monitor[i].qmp = text[0] == 'c';
-        else if (!strcmp(key, "chardev") || (!text[0] && !o->mon_chardev[i][0]))
-            snprintf(o->mon_chardev[i], sizeof(o->mon_chardev[i]), "chardev:%s", text[0] ? text : key);
-        else if (strcmp(key, "pretty"))
+    while (pairs_next(&pairs)) {
+        if (!strcmp(pairs.key, "mode") && (!strcmp(pairs.value, "control") || !strcmp(pairs.value, "readline")))
+            o->monitor[i].qmp = pairs.value[0] == 'c';
+        else if (!strcmp(pairs.key, "chardev") && strlen(pairs.value) < CHARDEV_ID_MAX)
+            snprintf(o->mon_chardev[i], sizeof(o->mon_chardev[i]), "chardev:%.*s", CHARDEV_ID_MAX - 1, pairs.value);
+        else if (strcmp(pairs.key, "pretty"))
             return INVALID("-mon %s: '%s' is unknown; write chardev=ID,mode=control or chardev=ID,mode=readline", value,
-                           key);
+                           pairs.key);
     }
     if (!o->mon_chardev[i][0])
         return INVALID("-mon %s: no place; add chardev=ID and -chardev", value);

@@ -80,19 +80,18 @@ static int set_text(struct smbios_options *options, unsigned long type, const ch
 
 int smbios_option(struct smbios_options *options, const char *value, struct error *err)
 {
-    char key[32], text[256], names[160];
-    const char *rest = value;
-    char *end = text;
+    struct pairs pairs = {.rest = value};
+    char names[160], *end = pairs.value;
     unsigned long type = 0;
     int r = 0;
 
-    if (pairs_next(&rest, key, sizeof(key), text, sizeof(text)) && !strcmp(key, "type"))
-        type = strtoul(text, &end, 10);
-    if (end == text || *end || !keys_of(type, names, sizeof(names))[0])
+    if (pairs_next(&pairs) && !strcmp(pairs.key, "type"))
+        type = strtoul(pairs.value, &end, 10);
+    if (end == pairs.value || *end || !keys_of(type, names, sizeof(names))[0])
         return INVALID("-smbios %s: begin with type=0, 1, 2, 3, 4 or 17, as in -smbios type=1,serial=42", value);
     if (type < ARRAY_LEN(options->given))
         options->given[type] = true;
-    while (!r && pairs_next(&rest, key, sizeof(key), text, sizeof(text)))
-        r = set_text(options, type, key, text, err);
+    while (!r && pairs_next(&pairs))
+        r = set_text(options, type, pairs.key, pairs.value, err);
     return r;
 }

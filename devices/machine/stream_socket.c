@@ -118,34 +118,28 @@ struct words {
     bool server, waits, telnet;
 };
 
-static bool is_switch(const char *value, bool *on)
-{
-    *on = !value[0] || !strcmp(value, "on");
-    return *on || !strcmp(value, "off");
-}
-
 /* ",server=on,wait=off" and so on: QEMU's spellings, old and new, in any order. */
 static int parse_words(const struct stream *s, const char *text, struct words *words, struct error *err)
 {
-    char key[16], value[16];
+    struct pairs pairs = {.rest = text + (text[0] == ',')};
     bool on, wait_given = false;
 
     *words = (struct words){.waits = true, .telnet = !strncmp(s->where, "telnet:", 7)};
-    text += text[0] == ',';
-    while (pairs_next(&text, key, sizeof(key), value, sizeof(value))) {
-        bool known = is_switch(value, &on);
-        if (!strcmp(key, "server")) {
+    while (pairs_next(&pairs)) {
+        bool known = pairs_switch(&pairs, &on);
+        if (!strcmp(pairs.key, "server")) {
             words->server = on;
-        } else if (!strcmp(key, "wait") || !strcmp(key, "nowait")) {
-            words->waits = on == (key[0] == 'w');
+        } else if (!strcmp(pairs.key, "wait") || !strcmp(pairs.key, "nowait")) {
+            words->waits = on == (pairs.key[0] == 'w');
             wait_given = true;
-        } else if (!strcmp(key, "telnet")) {
+        } else if (!strcmp(pairs.key, "telnet")) {
             words->telnet = on;
-        } else if (strcmp(key, "nodelay")) { /* it never delays */
+        } else if (strcmp(pairs.key, "nodelay")) { /* it never delays */
             known = false;
         }
         if (!known)
-            return FAILED(-EINVAL, "'%s' is unknown; there are server=on, wait=off, telnet=on and nodelay=on", key);
+            return FAILED(-EINVAL, "'%s' is unknown; there are server=on, wait=off, telnet=on and nodelay=on",
+                          pairs.key);
     }
     if (wait_given && !words->server)
         return FAILED(-EINVAL, "wait is for servers; add server=on to listen, or leave it out to connect");

@@ -294,3 +294,30 @@ Test(options, boot_order)
     REFUSED("-boot", "splash-time=-1");
     REFUSED("-boot", "menu=1");
 }
+
+Test(options, machine_names_the_engine_too)
+{
+    cr_assert_eq(BOOT("-machine", "pc,accel=interp"), 0, "%s", err.text);
+    cr_assert_str_eq(options.accel, "interp");
+    cr_assert_eq(BOOT("-M", "accel=kvm:tcg:verify,type=pc,usb=off,dump-guest-core=on,hpet=on,acpi=auto"), 0, "%s",
+                 err.text);
+    cr_assert_str_eq(options.accel, "verify");
+    cr_assert_eq(BOOT("-accel", "accel=bt,tb-size=64"), 0, "%s", err.text);
+    cr_assert_eq(options.cache_bytes, 64 << 20);
+    REFUSED("-machine", "pc,accel=tcg");
+    SAYS("bt (translates), interp (interprets) and verify");
+    REFUSED("-accel", "tcg,thread=multi");
+    SAYS("-accel tcg,thread=multi: no such engine 'tcg'; there are bt");
+    REFUSED("-machine", "accel=");
+    REFUSED("-machine", "pc,accel=bt", "-accel", "bt");
+    SAYS("drop one");
+    REFUSED("-machine", "pc,usb=on");
+    SAYS("usb=off always");
+    REFUSED("-machine", "pc,colour=red");
+    SAYS("'colour'; there are type=pc and accel=ENGINE");
+    cr_assert_eq(BOOT("-smp", "1,sockets=1,cores=1,threads=1,maxcpus=1"), 0, "%s", err.text);
+    REFUSED("-smp", "1,cores=2");
+    cr_assert_eq(BOOT("-boot", "menu=on,order=dc,strict"), 0, "%s", err.text);
+    cr_assert(options.boot_menu && options.boot_strict && !strcmp(options.boot_order, "dc"));
+    REFUSED("-boot", "");
+}
