@@ -65,7 +65,7 @@ CD_PACKAGES="isolinux syslinux-common xorriso"
 # systems, partitions.
 DISK_PACKAGES="mmdebstrap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
 # Boot loaders and firmware as guests of the boot tests; mtools and xorriso write their media.
-BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common u-boot-qemu mtools xorriso"
+BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common u-boot-qemu ipxe mtools xorriso"
 # UEFI firmware for the boot tests, and Debian's installers, which ISOLINUX boots.
 INSTALLER_PACKAGES="ovmf isolinux debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
 # What the tests need besides: Criterion for unit tests, Clang as the second compiler, an X server without a screen,
