@@ -221,7 +221,7 @@ static int set_backend(struct backend *b, struct chardev_option *chardev, const 
         b->mux = !strcmp(text, "on");
     else if (used < CHARDEV_WHERE_MAX && (!strcmp(key, "server") || !strcmp(key, "wait") || !strcmp(key, "nowait") ||
                                           !strcmp(key, "telnet") || !strcmp(key, "nodelay")))
-        snprintf(b->flags + used, sizeof(b->flags) - used, ",%s%s%s", key, text[0] ? "=" : "", text);
+        snprintf(b->flags + used, sizeof(b->flags) - used, ",%s%s%.8s", key, text[0] ? "=" : "", text); /* on or off */
     else if (strcmp(key, "signal"))
         return INVALID(
             "-chardev %s: unknown property '%s'; there are id, path, host, port, server, wait, telnet, nodelay and mux",
