@@ -34,6 +34,7 @@ enum host_register {
 struct emitter {
     uint8_t *at;
     bool bmi2, fast_pext;
+    bool verify;         /* polls are counted: see e_poll() */
     uint8_t flags_saved; /* depth of e_flags_save() */
     const uint8_t *view; /* a view's base, for the values of its constants */
 };

@@ -136,6 +136,21 @@ static inline unsigned log2_of(unsigned size)
     return log2;
 }
 
+/*
+ * mov ecx, gs:[run]; jrcxz leave. Returns the place to patch. Under verify `polls` takes the place of `run` and is
+ * counted down: lea ecx, [rcx - 1]; mov gs:[polls], ecx.
+ */
+static inline uint8_t *e_poll(struct emitter *e)
+{
+    e_load_state32(e, HOST_RCX, e->verify ? offsetof(struct vcpu, polls) : offsetof(struct vcpu, run));
+    uint8_t *leave = e_jrcxz(e);
+    if (e->verify) {
+        e_lea(e, false, HOST_RCX, HOST_RCX, HOST_NONE, 1, -1);
+        e_state(e, false, 0x89, HOST_RCX, offsetof(struct vcpu, polls));
+    }
+    return leave;
+}
+
 /* rcx = index of t; mov rcx, gs:[TAGS + rcx]; lea rcx, [rcx + t]; jrcxz hit. Returns the place to patch. */
 static inline uint8_t *e_jump_compare(struct emitter *e)
 {

@@ -198,13 +198,12 @@ bool same_page(const struct translation_job *job, uint64_t target)
     return !((target ^ job->tb->lin) & ~(uint64_t)GUEST_PAGE_OFFSET);
 }
 
-/* mov ecx, gs:[run]; jrcxz leave */
 void emit_poll(struct translation_job *job, uint32_t exit)
 {
-    emit_room(job, 24);
-    e_load_state32(&job->e, HOST_RCX, offsetof(struct vcpu, run));
+    emit_room(job, 36);
+    uint8_t *leave = e_poll(&job->e);
     struct stub *stub = stub_add(job, STUB_EXIT, exit);
-    stub->from8 = e_jrcxz(&job->e);
+    stub->from8 = leave;
 }
 
 /* The guard of a link that leaves the page; the entry it was linked for is filled in by tcache_link(). */
@@ -265,7 +264,8 @@ static bool next_round(struct translation_job *job, uint64_t target)
     const struct tb *tb = job->tb;
     if (!job->mode.window || target != tb->lin || job->rounds >= LOOP_COPIES)
         return false;
-    unsigned limit = job->limit < LOOP_INSTRUCTIONS ? job->limit : LOOP_INSTRUCTIONS;
+    /* Only verify's search for a wrong step sets a limit that may cut a round. */
+    unsigned limit = job->limit < LOOP_INSTRUCTIONS && !job->bt->verify ? job->limit : LOOP_INSTRUCTIONS;
     if (job->rounds == 1)
         job->round = tb->instructions + 1u;
     if (tb->instructions + 1u + job->round > limit)
@@ -431,8 +431,7 @@ void emit_jump_cached(struct translation_job *job, int32_t undo)
     emit_note_branch(job, undo);
     e_patch32(e_jmp32(e), job->bt->cache.rw + job->bt->jump_lookup);
     e_patch8(hit, e->at);
-    e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
-    e_patch8(e_jrcxz(e), miss);
+    e_patch8(e_poll(e), miss);
     e_jump_take(e);
 }
 

@@ -101,8 +101,7 @@ uint32_t exit_add(struct translation_job *job, uint64_t target)
 {
     struct tcache *cache = &job->bt->cache;
     uint32_t index = cache->exit_count++;
-    cache->exits[index] =
-        (struct exit){.target = target, .to = NO_INDEX, .mode = job->tb->mode, .backward = target <= job->lin};
+    cache->exits[index] = (struct exit){.target = target, .to = NO_INDEX, .mode = job->tb->mode};
     return index;
 }
 

@@ -35,7 +35,7 @@ static void host_detect(struct host_cpu *host, unsigned without)
              host->fsgsbase ? "yes" : "no", host->fsgsbase ? "WRGSBASE" : "arch_prctl", host->avx ? "yes" : "no");
 }
 
-static int bt_create(struct vcpu *vcpu, const struct engine_config *config, struct error *err)
+static int create(struct vcpu *vcpu, const struct engine_config *config, bool verify, struct error *err)
 {
     struct bt *bt = calloc(1, sizeof(*bt));
     if (!bt)
@@ -59,6 +59,8 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
         r = tcache_create(&bt->cache, cache_bytes, vcpu->space->arena_size, err);
     if (!r)
         r = shadow_create(vcpu, bt->host.fast_pext, err);
+    if (!r && verify)
+        r = verify_create(bt, err);
     if (r)
         return r;
     if (config->chaos)
@@ -73,10 +75,14 @@ static int bt_create(struct vcpu *vcpu, const struct engine_config *config, stru
     return 0;
 }
 
+static int bt_create(struct vcpu *vcpu, const struct engine_config *config, struct error *err)
+{
+    return create(vcpu, config, false, err);
+}
+
 static int bt_verify_create(struct vcpu *vcpu, const struct engine_config *config, struct error *err)
 {
-    int r = bt_create(vcpu, config, err);
-    return r ? r : verify_create(vcpu->engine, err);
+    return create(vcpu, config, true, err);
 }
 
 static const char *bt_failure(struct vcpu *vcpu)

@@ -42,33 +42,17 @@ static void sync_out(struct vcpu *vcpu)
     view->return_sp = sp > view->return_empty ? view->return_empty : sp; /* the bottom entry may just have been taken */
 }
 
-/* About to enter translated code of the current view, in block tb. */
-static uint64_t sync_in(struct vcpu *vcpu, const struct tb *tb, uint64_t pc)
+/* About to enter translated code of the current view. */
+static uint64_t sync_in(struct vcpu *vcpu, uint64_t pc)
 {
     struct bt *bt = bt_of(vcpu);
-    if (__builtin_expect(bt->verify != NULL, 0)) {
-        verify_enter(bt, vcpu, tb, pc);
-        vcpu->shadow->current->return_sp = vcpu->shadow->current->return_empty; /* RET comes back to C */
-    }
+    if (__builtin_expect(bt->verify != NULL, 0))
+        verify_enter(bt, vcpu, pc);
     vcpu->return_sp = vcpu->shadow->current->return_sp;
     set_gs(bt, (uint64_t)(uintptr_t)vcpu->shadow->current->base);
     if (!vcpu->vector_live)
         vector_unpark(vcpu);
     return pc;
-}
-
-/*
- * Under verify: is what translated code has done wrong? Then *pc is what to do: the code to enter once more, or 0. All
- * state is in the vCPU, RIP too.
- */
-static bool wrong(struct vcpu *vcpu, uint64_t *pc)
-{
-    struct bt *bt = bt_of(vcpu);
-    if (__builtin_expect(!bt->verify, 1))
-        return false;
-    enum verify_verdict verdict = verify_leave(bt, vcpu);
-    *pc = verdict == VERIFY_AGAIN ? sync_in(vcpu, &bt->cache.tbs[bt->verify->tb], bt->verify->pc) : 0;
-    return verdict != VERIFY_RIGHT;
 }
 
 /* ---- dispatch ---- */
@@ -147,6 +131,41 @@ static uint32_t mode_in_view(struct vcpu *vcpu, const struct view *view, uint32_
     return mode_number(vcpu, &key);
 }
 
+static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
+{
+    return (uint64_t)(uintptr_t)(bt->cache.rx + tb->code);
+}
+
+/* Under verify, which has gone back to where it entered: enters a new block there. 0: there is none. */
+static uint64_t enter_anew(struct vcpu *vcpu)
+{
+    struct bt *bt = bt_of(vcpu);
+    uint64_t at = code_linear(vcpu, vcpu->rip), offset;
+    uint32_t mode = mode_in_view(vcpu, vcpu->shadow->current, mode_now(vcpu));
+    struct tb *tb = NULL;
+    if (find_code(vcpu, at, &offset) == FOUND_BLOCK) {
+        vector_park(vcpu);
+        tcache_flush(&bt->cache, vcpu);
+        tb = translate_block(bt, vcpu, at, offset & ~(uint64_t)GUEST_PAGE_OFFSET, mode);
+    }
+    bt->verify->failed = !tb;
+    return tb ? sync_in(vcpu, block_pc(bt, tb)) : 0;
+}
+
+/*
+ * Under verify: is what translated code has done wrong? Then *pc is what to do: the code to enter once more, or 0. All
+ * state is in the vCPU, RIP too. done: C has nothing to do for the instruction there.
+ */
+static bool wrong(struct vcpu *vcpu, bool done, uint64_t *pc)
+{
+    struct bt *bt = bt_of(vcpu);
+    if (__builtin_expect(!bt->verify, 1))
+        return false;
+    enum verify_verdict verdict = verify_leave(bt, vcpu, done);
+    *pc = verdict == VERIFY_AGAIN ? sync_in(vcpu, bt->verify->pc) : verdict == VERIFY_ANEW ? enter_anew(vcpu) : 0;
+    return verdict != VERIFY_RIGHT;
+}
+
 /* Selects the view for the present state. False: leave to the loop. */
 static bool prepare(struct vcpu *vcpu, uint32_t *mode)
 {
@@ -201,22 +220,13 @@ static struct tb *dispatch(struct vcpu *vcpu, uint32_t mode)
     return NULL;
 }
 
-/* With -d exec every block is entered from here: nothing is linked or cached. */
+/* With -d exec every block is entered from here, as when verify looks for the wrong one: nothing is linked or cached.
+ */
 static bool entered_from_here(struct vcpu *vcpu)
 {
+    struct bt *bt = bt_of(vcpu);
     trace(vcpu, LOG_EXEC, "block %04x:%llx", vcpu->segment[SEG_CS].selector, (unsigned long long)vcpu->rip);
-    return log_mask & LOG_EXEC || chaos_unlinked(bt_of(vcpu));
-}
-
-static bool linkable(struct vcpu *vcpu, const struct exit *exit)
-{
-    const struct verify *verify = bt_of(vcpu)->verify;
-    return !entered_from_here(vcpu) && (!verify || verify_links(verify, exit));
-}
-
-static uint64_t block_pc(const struct bt *bt, const struct tb *tb)
-{
-    return (uint64_t)(uintptr_t)(bt->cache.rx + tb->code);
+    return log_mask & LOG_EXEC || chaos_unlinked(bt) || (bt->verify && bt->verify->search != SEARCH_NONE);
 }
 
 /* Anywhere to anywhere: dispatch and enter. */
@@ -229,13 +239,13 @@ static uint64_t go(struct vcpu *vcpu)
     const struct view *view = vcpu->shadow->current;
     uint64_t target = jump_target(vcpu, code_linear(vcpu, vcpu->rip), mode);
     if (*view_jump_tag(view, target) == -target)
-        return sync_in(vcpu, NULL, *view_jump_host(view, target));
+        return sync_in(vcpu, *view_jump_host(view, target));
     struct tb *tb = dispatch(vcpu, mode);
     if (!tb)
         return 0;
-    if (!entered_from_here(vcpu) && !bt->verify)
+    if (!entered_from_here(vcpu))
         jump_cache_set(vcpu->shadow->current, jump_target(vcpu, tb->lin, tb->mode), block_pc(bt, tb));
-    return sync_in(vcpu, tb, block_pc(bt, tb));
+    return sync_in(vcpu, block_pc(bt, tb));
 }
 
 uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
@@ -251,7 +261,7 @@ uint64_t bt_jump(struct vcpu *vcpu, uint64_t target)
         vcpu->gpr[REG_RSP] += (uint64_t)(int64_t)(int32_t)site->insn;
     }
     uint64_t pc;
-    if (wrong(vcpu, &pc))
+    if (wrong(vcpu, !fault, &pc))
         return pc;
     return fault && !step(vcpu) ? 0 : go(vcpu);
 }
@@ -266,15 +276,15 @@ uint64_t bt_exit(struct vcpu *vcpu, uint32_t index)
 
     sync_out(vcpu);
     vcpu->rip = code_offset_of(vcpu, target);
-    if (wrong(vcpu, &pc))
+    if (wrong(vcpu, true, &pc))
         return pc;
     struct tb *tb = prepare(vcpu, &mode) ? dispatch(vcpu, mode) : NULL;
     if (!tb)
         return 0;
-    if (linkable(vcpu, exit) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
+    if (!entered_from_here(vcpu) && flushes == bt->cache.flushes && exit->patch && exit->to == NO_INDEX &&
         tb->lin == target && tb->mode == exit->mode)
         tcache_link(&bt->cache, vcpu, exit, tb);
-    return sync_in(vcpu, tb, block_pc(bt, tb));
+    return sync_in(vcpu, block_pc(bt, tb));
 }
 
 /* ---- the slow path ---- */
@@ -369,13 +379,13 @@ static bool still_as_promised(struct vcpu *vcpu, const struct tb *tb)
 }
 
 /* On within a block: the scratch registers get the window deltas again that the code relies on. */
-static uint64_t resume(struct vcpu *vcpu, const struct tb *tb, uint32_t code, struct held held)
+static uint64_t resume(struct vcpu *vcpu, uint32_t code, struct held held)
 {
     const uint64_t *regions = (const uint64_t *)(vcpu->shadow->current->base + VIEW_REGIONS);
     for (unsigned i = 0; i < 2; i++)
         if (held.slot[i] != REG_NONE)
             vcpu->resume_scratch[i] = regions[vcpu->gpr[held.slot[i]] >> WINDOW_REGION_BITS & (WINDOW_REGIONS - 1)];
-    return sync_in(vcpu, tb, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
+    return sync_in(vcpu, (uint64_t)(uintptr_t)(bt_of(vcpu)->cache.rx + code));
 }
 
 /* What must not have changed for a block to be gone on with. */
@@ -395,7 +405,7 @@ static uint64_t go_on(struct vcpu *vcpu, uint32_t index, struct before before)
         const struct tb *tb = &bt->cache.tbs[site->tb];
         if (!site->leave && tb->valid && vcpu->rip == code_offset_of(vcpu, tb->lin + site->guest + site->length) &&
             !must_leave(vcpu) && still_as_promised(vcpu, tb))
-            return resume(vcpu, tb, site->next, site->next_held);
+            return resume(vcpu, site->next, site->next_held);
     }
     return go(vcpu);
 }
@@ -436,7 +446,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
     bt->trap_pending = 0;
     sync_out(vcpu);
     vcpu->rip = code_offset_of(vcpu, cache->tbs[site->tb].lin + site->guest);
-    if (wrong(vcpu, &pc))
+    if (wrong(vcpu, false, &pc))
         return pc;
     if (site->kind == SITE_HELPER) {
         cache->helper_calls++;
@@ -453,7 +463,7 @@ uint64_t bt_slow(struct vcpu *vcpu, uint32_t index, uint64_t linear)
         filled = fill_access(vcpu, site, linear);
     }
     if (filled)
-        return resume(vcpu, &cache->tbs[site->tb], site->retry, site->retry_held);
+        return resume(vcpu, site->retry, site->retry_held);
     if (!step(vcpu))
         return 0;
     return go_on(vcpu, index, before);

@@ -164,31 +164,33 @@ static bool room(const struct verify *v)
            v->store_bytes + 4 * GUEST_PAGE_SIZE <= VERIFY_STORE_BYTES;
 }
 
-/* A branch leads back to `to`: may translated code go on there? Where there are windows, a loop may be laid out several
- * times in its block. */
-static bool another_round(struct verify *v, const struct vcpu *vcpu, uint64_t to)
+/*
+ * Direct branches back and indirect ones poll; but where there are windows, a loop may be laid out several times in its
+ * block, and then it polls once in LOOP_COPIES rounds.
+ */
+static bool polls(struct verify *v, const struct vcpu *vcpu, const struct insn *insn, uint64_t from, uint64_t to)
 {
-    if (!view_window_open(vcpu->shadow->current))
+    if (insn->rule->function == exec_ret) { /* only if its landing is another one */
+        v->returns++;
         return false;
-    if (v->loop != to) {
-        v->loop = to;
-        v->rounds = 1;
-        v->loops++;
     }
-    if (v->loops > VERIFY_LOOPS)
-        v->complete = false;
-    return v->rounds++ < LOOP_COPIES && v->complete;
-}
-
-/* Does translated code always come back to C behind this branch, which led from one linear address to another? */
-static bool comes_back(struct verify *v, const struct vcpu *vcpu, const struct insn *insn, uint64_t from, uint64_t to)
-{
-    if (insn->rule->function == exec_ret)
-        return v->calls-- == 0;
-    v->calls += insn->rule->function == exec_call;
     if (insn->map == 0 && insn->opcode == 0xff)
         return true;
-    return to <= from && !another_round(v, vcpu, to);
+    if (to > from)
+        return false;
+    if (!view_window_open(vcpu->shadow->current) || to < v->straight)
+        return true;
+    if (v->loop != to)
+        v->rounds = 0;
+    v->loop = to;
+    return ++v->rounds % LOOP_COPIES == 0;
+}
+
+/* A branch was taken, from one linear address to another. */
+static void note_branch(struct verify *v, const struct vcpu *vcpu, const struct insn *insn, uint64_t from, uint64_t to)
+{
+    v->polls += polls(v, vcpu, insn, from, to);
+    v->straight = to;
 }
 
 /* One instruction further. False: the prediction ends at this boundary, or at the one before. */
@@ -238,7 +240,26 @@ static bool predict_one(struct verify *v, struct vcpu *vcpu)
     v->boundaries++;
     if (v->block_limit && v->boundaries > v->block_limit)
         return false;
-    return result != EXEC_JUMP || !comes_back(v, vcpu, insn, from, code_linear(vcpu, vcpu->rip));
+    if (result == EXEC_JUMP)
+        note_branch(v, vcpu, insn, from, code_linear(vcpu, vcpu->rip));
+    return v->polls < VERIFY_POLLS;
+}
+
+/* The last poll on the way sends translated code back to C. Where it must come back anyway, wrong code does, too. */
+static uint32_t polls_to_pass(const struct verify *v, bool whole)
+{
+    if (whole)
+        return 2 * v->boundaries; /* an indirect branch may poll twice */
+    return v->polls > 1 ? v->polls - 1 : 1;
+}
+
+/* What RETs on the way take from the return stack, calls may write over. */
+static void keep_landings(struct verify *v, const struct view *view)
+{
+    uint64_t most = (view->return_empty - view->return_sp) / 8;
+    v->return_sp = view->return_sp;
+    v->returns = most < v->returns ? (unsigned)most : v->returns;
+    __builtin_memcpy(v->landing, (const void *)(uintptr_t)v->return_sp, 8 * v->returns);
 }
 
 static void predict(struct verify *v, struct vcpu *vcpu)
@@ -247,8 +268,9 @@ static void predict(struct verify *v, struct vcpu *vcpu)
     v->give_up = v->vectors_used = false;
     v->complete = true;
     v->boundaries = 1;
-    v->stores = v->store_bytes = v->vectors = v->systems = v->calls = 0;
-    v->loop = v->rounds = v->loops = 0;
+    v->stores = v->store_bytes = v->vectors = v->systems = 0;
+    v->polls = v->rounds = v->returns = 0;
+    v->loop = v->straight = 0;
     capture(vcpu, &v->boundary[0]);
     capture_system(v, vcpu, &v->boundary[0]);
     v->boundary[0].stores = v->boundary[0].vector = 0;
@@ -266,11 +288,12 @@ static void predict(struct verify *v, struct vcpu *vcpu)
     vcpu->space->store_log = log_store;
     struct fetch_page page = {0};
     ((struct bt *)vcpu->engine)->interp.fetched = &page;
-    while (predict_one(v, vcpu))
-        if (!room(v)) {
-            v->complete = false;
-            break;
-        }
+    bool ends = false;
+    while (!ends && room(v))
+        ends = !predict_one(v, vcpu);
+    if (!ends && v->polls < 2) /* out of room, and perhaps translated code has no poll before that */
+        v->complete = false;
+    vcpu->polls = polls_to_pass(v, ends && v->polls < VERIFY_POLLS);
     ((struct bt *)vcpu->engine)->interp.fetched = NULL;
     vcpu->space->store_log = NULL;
     vcpu->space->code_written = code_written;
@@ -281,12 +304,17 @@ static void predict(struct verify *v, struct vcpu *vcpu)
     restore_vector(vcpu, v);
 }
 
-void verify_enter(struct bt *bt, struct vcpu *vcpu, const struct tb *tb, uint64_t pc)
+void verify_enter(struct bt *bt, struct vcpu *vcpu, uint64_t pc)
 {
     struct verify *v = bt->verify;
-    v->tb = tb_index(&bt->cache, tb);
+    struct view *view = vcpu->shadow->current;
+    if (v->search != SEARCH_NONE)
+        view->return_sp = view->return_empty;
+    if (v->search == SEARCH_BLOCKS && v->search_left && vcpu->rip != v->seen.rip) /* what C did is right */
+        v->search_left--;
     v->pc = pc;
     predict(v, vcpu);
+    keep_landings(v, view);
     v->active = true;
 }
 
@@ -345,13 +373,15 @@ static bool equal(const struct verify *v, const struct vcpu *vcpu, const struct 
 
 /* ---- the search for the first wrong step ---- */
 
-/* State and memory as at the entry. */
+/* State and memory as at the entry, and the return stack. */
 static void back_to_entry(struct verify *v, struct vcpu *vcpu)
 {
     for (unsigned i = v->stores; i-- > 0;)
         __builtin_memcpy(v->store[i].host, v->old + v->store[i].at, v->store[i].size);
     restore(vcpu, v, &v->boundary[0]);
     restore_vector(vcpu, v);
+    vcpu->shadow->current->return_sp = v->return_sp;
+    __builtin_memcpy((void *)(uintptr_t)v->return_sp, v->landing, 8 * v->returns);
 }
 
 static enum verify_verdict fail(struct verify *v)
@@ -361,27 +391,15 @@ static enum verify_verdict fail(struct verify *v)
 }
 
 /* Once more from the entry, in newly translated code. */
-static enum verify_verdict translate_again(struct bt *bt, struct vcpu *vcpu)
+static enum verify_verdict translate_again(struct verify *v, struct vcpu *vcpu)
 {
-    struct verify *v = bt->verify;
-    const struct tb old = bt->cache.tbs[v->tb];
     back_to_entry(v, vcpu);
-    vector_park(vcpu);
-    tcache_flush(&bt->cache, vcpu);
-    /* The entry may be in the middle of the block. */
-    uint64_t at = code_linear(vcpu, vcpu->rip);
-    struct tb *tb = translate_block(bt, vcpu, at, old.page[0], old.mode);
-    if (!tb)
-        return fail(v);
     v->attempt = 0;
-    v->tb = tb_index(&bt->cache, tb);
-    v->pc = (uint64_t)(uintptr_t)(bt->cache.rx + tb->code);
-    return VERIFY_AGAIN;
+    return VERIFY_ANEW;
 }
 
-static enum verify_verdict different(struct bt *bt, struct vcpu *vcpu, const struct verify_state *expected)
+static enum verify_verdict different(struct verify *v, struct vcpu *vcpu, const struct verify_state *expected)
 {
-    struct verify *v = bt->verify;
     if (v->attempt++ == 0) {
         back_to_entry(v, vcpu);
         return VERIFY_AGAIN;
@@ -393,13 +411,12 @@ static enum verify_verdict different(struct bt *bt, struct vcpu *vcpu, const str
     v->search++;
     v->search_left = v->boundaries - (v->search == SEARCH_BLOCKS); /* what faults behind the last one is a step, too */
     v->block_limit = v->search == SEARCH_STEPS;
-    return translate_again(bt, vcpu);
+    return translate_again(v, vcpu);
 }
 
 /* Right up to boundary `passed`; where is it wrong, then? */
-static enum verify_verdict search_on(struct bt *bt, struct vcpu *vcpu, unsigned passed)
+static enum verify_verdict search_on(struct verify *v, struct vcpu *vcpu, unsigned passed)
 {
-    struct verify *v = bt->verify;
     bool whole = v->search == SEARCH_STEPS && passed >= v->block_limit;
     if (v->search == SEARCH_NONE)
         return VERIFY_RIGHT;
@@ -407,18 +424,22 @@ static enum verify_verdict search_on(struct bt *bt, struct vcpu *vcpu, unsigned 
         return fail(v); /* nowhere: the report of the whole stands */
     if (whole) {
         v->block_limit++;
-        return translate_again(bt, vcpu);
+        return translate_again(v, vcpu);
     }
     v->search_left -= passed;
     return VERIFY_RIGHT;
 }
 
-bool verify_links(const struct verify *v, const struct exit *exit)
+/* How much of what is seen the boundary does not explain. */
+static unsigned distance(const struct verify *v, const struct verify_state *state)
 {
-    return !exit->backward && v->search == SEARCH_NONE;
+    unsigned count = v->seen.flags != state->flags;
+    for (unsigned i = 0; i < 16; i++)
+        count += v->seen.gpr[i] != state->gpr[i];
+    return count;
 }
 
-enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu)
+enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu, bool done)
 {
     struct verify *v = bt->verify;
     const struct verify_state *expected = NULL;
@@ -428,24 +449,27 @@ enum verify_verdict verify_leave(struct bt *bt, struct vcpu *vcpu)
     capture(vcpu, &v->seen);
     if (v->vectors_used)
         capture_vector(vcpu, v->seen_vector);
-    for (unsigned i = v->boundaries; i-- > 0;) {
+    unsigned first = v->idle && done; /* not there twice: it would be for ever */
+    for (unsigned i = v->boundaries; i-- > first;) {
         const struct verify_state *state = &v->boundary[i];
         if (state->rip != v->seen.rip)
             continue;
         if (equal(v, vcpu, state)) {
             v->repeated += v->attempt;
             v->attempt = 0;
+            v->idle = done && i == 0;
             v->blocks++;
             v->instructions += i;
-            return search_on(bt, vcpu, i);
+            return search_on(v, vcpu, i);
         }
-        if (!expected)
+        if (!expected || distance(v, state) < distance(v, expected))
             expected = state;
     }
     if (!v->complete) {
         v->unchecked++;
         v->attempt = 0;
+        v->idle = false;
         return VERIFY_RIGHT;
     }
-    return different(bt, vcpu, expected ? expected : &v->boundary[v->boundaries - 1]);
+    return different(v, vcpu, expected ? expected : &v->boundary[v->boundaries - 1]);
 }

@@ -46,6 +46,20 @@ struct tb *tcache_find(struct tcache *cache, uint64_t linear, uint64_t offset, u
     return NULL;
 }
 
+const struct tb *tcache_block_at(const struct tcache *cache, uint64_t offset)
+{
+    uint32_t low = 0, high = cache->tb_count;
+    while (low + 1 < high) {
+        uint32_t middle = (low + high) / 2;
+        if (cache->tbs[middle].code <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    const struct tb *tb = &cache->tbs[low];
+    return low && offset - tb->code < tb->code_size ? tb : NULL;
+}
+
 static uint32_t stamp_of(uint64_t first, uint64_t last)
 {
     unsigned a = (unsigned)(first >> STAMP_SHIFT) & 31, b = (unsigned)(last >> STAMP_SHIFT) & 31;

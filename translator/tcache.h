@@ -126,7 +126,6 @@ struct exit {
     uint32_t to;     /* block linked to; NO_INDEX: none */
     uint32_t mode;   /* of the block it leaves; links only to the same */
     uint32_t incoming_next;
-    bool backward;  /* the target is not behind the branch */
     uint32_t guard; /* offset of the imm64 that the target page's EXEC entry is compared with; 0: same page, no guard */
 };
 
@@ -162,6 +161,9 @@ bool tcache_full(const struct tcache *cache);
 
 /* The valid block for this code, or null. */
 struct tb *tcache_find(struct tcache *cache, uint64_t linear, uint64_t arena_offset, uint32_t mode);
+
+/* The block, dropped ones too, whose host code is at this offset; or null. */
+const struct tb *tcache_block_at(const struct tcache *cache, uint64_t offset);
 
 /* Enters a finished block into the hash and its page, protecting the page. */
 void tcache_insert(struct tcache *cache, struct vcpu *vcpu, struct tb *tb);

@@ -42,8 +42,7 @@ static void emit_lookup_routine(struct bt *bt, struct emitter *e)
     bt->return_empty = (uint32_t)(e->at - base);
     e_lea(e, true, HOST_RSP, HOST_RSP, HOST_NONE, 1, -8);
     bt->jump_lookup = (uint32_t)(e->at - base);
-    e_load_state32(e, HOST_RCX, offsetof(struct vcpu, run));
-    uint8_t *kicked = e_jrcxz(e);
+    uint8_t *kicked = e_poll(e);
     uint8_t *hit = e_jump_compare(e);
     e_patch8(kicked, e->at);
     e_patch32(e_jmp32(e), bt->cache.rw + bt->jump_entry);
@@ -53,8 +52,11 @@ static void emit_lookup_routine(struct bt *bt, struct emitter *e)
 
 static struct emitter emitter_at(const struct bt *bt, const struct vcpu *vcpu, uint8_t *at)
 {
-    return (struct emitter){
-        .at = at, .bmi2 = bt->host.bmi2, .fast_pext = bt->host.fast_pext, .view = vcpu->shadow->view[0].base};
+    return (struct emitter){.at = at,
+                            .bmi2 = bt->host.bmi2,
+                            .fast_pext = bt->host.fast_pext,
+                            .verify = bt->verify,
+                            .view = vcpu->shadow->view[0].base};
 }
 
 void translate_prologue(struct bt *bt, struct vcpu *vcpu)

@@ -147,6 +147,77 @@ static void say_instruction(struct verify *v, const struct vcpu *vcpu, const str
     say(v, "  %llx: %s\n", (unsigned long long)state->rip, text);
 }
 
+/* The linear address, if the way to `expected` came by it; else 0. */
+static bool on_the_way(const struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected,
+                       uint64_t linear)
+{
+    for (const struct verify_state *state = v->boundary; state <= expected; state++)
+        if (code_linear(vcpu, state->rip) == linear)
+            return true;
+    return false;
+}
+
+/* Where host code of the cache belongs to. */
+static void say_place(struct verify *v, const struct bt *bt, uint64_t offset, uint32_t mode)
+{
+    const struct tb *tb = tcache_block_at(&bt->cache, offset);
+    if (!tb)
+        say(v, "no block\n");
+    else
+        say(v, "%s block %sat %llx\n", tb->valid ? "the" : "a dropped", tb->mode == mode ? "" : "of another mode ",
+            (unsigned long long)tb->lin);
+}
+
+static void say_links(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
+{
+    const struct bt *bt = vcpu->engine;
+    const struct tcache *cache = &bt->cache;
+    for (uint32_t i = 1; i < cache->exit_count; i++) {
+        const struct exit *exit = &cache->exits[i];
+        int32_t distance;
+        if (!exit->patch || !on_the_way(v, vcpu, expected, exit->target))
+            continue;
+        memcpy(&distance, cache->rw + exit->patch, 4);
+        uint32_t to = exit->patch + 4 + (uint32_t)distance;
+        const struct tb *tb = tcache_block_at(cache, to);
+        if (to == exit->stub ||
+            (tb && tb->valid && tb->code == to && tb->lin == exit->target && tb->mode == exit->mode))
+            continue;
+        say(v, "  the link to %llx leads to ", (unsigned long long)exit->target);
+        say_place(v, bt, to, exit->mode);
+    }
+}
+
+static void say_jump_cache(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
+{
+    const struct bt *bt = vcpu->engine;
+    const struct view *view = vcpu->shadow->current;
+    for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
+        uint64_t target = -*view_jump_tag(view, i);
+        bool salted = !vcpu_code64(vcpu) && target >> 48; /* see mode_salt() */
+        uint64_t linear = salted ? (uint32_t)target : target;
+        uint32_t mode = salted ? (uint32_t)(target >> 48) : view->mode_key;
+        uint64_t offset = *view_jump_host(view, i) - (uint64_t)(uintptr_t)bt->cache.rx;
+        if ((target & (JUMP_ENTRIES - 1)) != i || !on_the_way(v, vcpu, expected, linear))
+            continue;
+        const struct tb *tb = tcache_block_at(&bt->cache, offset);
+        if (tb && tb->valid && tb->code == offset && tb->lin == linear && tb->mode == mode)
+            continue;
+        say(v, "  the jump cache's entry for %llx leads to ", (unsigned long long)linear);
+        say_place(v, bt, offset, mode);
+    }
+}
+
+/* Links and entries of the jump cache on the way that lead elsewhere than they should. */
+static void say_ways(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
+{
+    size_t before = strlen(v->report);
+    say_links(v, vcpu, expected);
+    say_jump_cache(v, vcpu, expected);
+    if (strlen(v->report) == before)
+        say(v, "  links and jump cache lead where they should\n");
+}
+
 /* Which step is wrong, as far as the search has come. */
 static void say_step(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
 {
@@ -160,21 +231,32 @@ static void say_step(struct verify *v, const struct vcpu *vcpu, const struct ver
     say(v, "%s\n",
         v->search == SEARCH_BLOCKS ? "wrong as a block; each of its instructions alone is right"
                                    : "wrong where blocks are linked, or stale: translated again, it is right");
-    for (const struct verify_state *state = v->boundary; state <= expected && state < v->boundary + 32; state++)
+    if (v->search == SEARCH_NONE)
+        say_ways(v, vcpu, expected);
+    for (const struct verify_state *state = expected - v->boundary < 32 ? v->boundary : expected - 31;
+         state <= expected; state++)
         say_instruction(v, vcpu, state);
 }
 
 void verify_describe(struct verify *v, const struct vcpu *vcpu, const struct verify_state *expected)
 {
     const struct bt *bt = vcpu->engine;
-    const struct tb *tb = &bt->cache.tbs[v->tb];
+    const struct tb *tb = tcache_block_at(&bt->cache, v->pc - (uint64_t)(uintptr_t)bt->cache.rx);
     v->report[0] = 0;
     say(v, "translated code and interpreter differ, in the block at %llx, entered at %llx, %u-bit code, CPL %u\n",
-        (unsigned long long)tb->lin, (unsigned long long)v->boundary[0].rip, vcpu_code_size(vcpu) * 8, vcpu->cpl);
+        (unsigned long long)(tb ? tb->lin : 0), (unsigned long long)v->boundary[0].rip, vcpu_code_size(vcpu) * 8,
+        vcpu->cpl);
     say_step(v, vcpu, expected);
     say_registers(v, vcpu, expected);
     say_vector(v, expected);
     say_memory(v, vcpu, expected);
+}
+
+void verify_reset(struct verify *v)
+{
+    v->failed = v->idle = false;
+    v->attempt = v->block_limit = 0;
+    v->search = SEARCH_NONE;
 }
 
 int verify_create(struct bt *bt, struct error *err)

@@ -214,6 +214,7 @@ struct vcpu {
     struct vcpu *self;                                    /* the C mapping */
     uint32_t events;                                      /* EVENT_*: requests from outside, any thread; atomic */
     uint64_t temp[2];                                     /* translated code, within one guest instruction */
+    uint32_t polls;             /* under -accel verify: how many more polls translated code may pass */
     uint32_t last_branch;       /* site of the indirect branch that translated code could not resolve itself */
     uint64_t resume_scratch[2]; /* host RCX and R15 where translated code goes on */
     uint64_t shift[2];          /* translated code, within a few instructions: see translator/asm_bits.h */

@@ -24,6 +24,7 @@ static const struct variant {
     {"windows", &engine_bt, {.host_without = HOST_PATIENCE}},
     {"chaos", &engine_bt, {.chaos = 1}},
     {"verify", &engine_verify, {0}},
+    {"verify-windows", &engine_verify, {.host_without = HOST_PATIENCE}},
     {"no-bmi2", &engine_bt, {.host_without = HOST_BMI2, .chaos = 1}},
     {"slow-pext", &engine_bt, {.host_without = HOST_FAST_PEXT, .chaos = 1}},
     {"interp", &engine_interp, {0}},

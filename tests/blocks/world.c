@@ -473,11 +473,8 @@ void world_run_tested(struct world *world, const struct start *start)
                            : exit == RUN_FAILED  ? world->engine->failure(vcpu)
                                                  : "the CPU shut down";
     world->result[1].talk = world->talk;
-    if (exit == RUN_FAILED) {
-        bt->verify->failed = false;
-        bt->verify->attempt = bt->verify->block_limit = 0;
-        bt->verify->search = SEARCH_NONE;
-    }
+    if (exit == RUN_FAILED)
+        verify_reset(bt->verify);
 }
 
 /* ---- the comparison ---- */

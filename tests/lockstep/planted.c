@@ -32,6 +32,12 @@ enum mistake {
     NO_PAGE_END,
     WRONG_VECTOR,
     WRONG_LINK,
+    KEPT_LINK,
+    KEPT_JUMP,
+    OTHER_MODE_JUMP,
+    BLIND_LANDING,
+    ENDLESS_LOOP,
+    WRONG_ROUND,
 };
 
 static enum mistake planted;
@@ -53,6 +59,11 @@ void __real_tcache_written(struct tcache *cache, struct vcpu *vcpu, uint64_t off
 void __wrap_tcache_written(struct tcache *cache, struct vcpu *vcpu, uint64_t offset, uint64_t size);
 void __real_tcache_link(struct tcache *cache, struct vcpu *vcpu, struct exit *exit, struct tb *to);
 void __wrap_tcache_link(struct tcache *cache, struct vcpu *vcpu, struct exit *exit, struct tb *to);
+
+void __real_shadow_forget_code(struct vcpu *vcpu);
+void __wrap_shadow_forget_code(struct vcpu *vcpu);
+void __real_view_forget_code(struct view *view);
+void __wrap_view_forget_code(struct view *view);
 
 /* The interpreter writes its thunks with this too; they stay right. */
 unsigned __wrap_insn_reencode(uint8_t *out, const struct insn *insn, const struct host_operands *host)
@@ -87,16 +98,31 @@ void __wrap_emit_native(struct translation_job *job)
         e_lea(&job->e, true, HOST_RDX, HOST_RDX, HOST_NONE, 1, -1);
     if (planted == LOST_FLAG && job->insn.flags_written)
         e8(&job->e, 0xf8); /* clc */
+    if (planted == WRONG_ROUND && job->rounds > 1)
+        e_lea(&job->e, true, HOST_RBX, HOST_RBX, HOST_NONE, 1, 8);
     for (uint32_t i = sites; planted == WRONG_RIP && i < job->bt->cache.site_count; i++)
         job->bt->cache.sites[i].guest = (uint16_t)(job->bt->cache.sites[i].guest + 1);
 }
 
+/* The landing behind a CALL jumps to the return address without having compared: JRCXZ becomes JMP. */
+static void blind_landing(uint8_t *from, const uint8_t *to)
+{
+    static const uint8_t compare[] = {0xe3, 0x05, 0xe9}; /* jrcxz +5; jmp jump_lookup */
+    for (; from + sizeof(compare) <= to; from++)
+        if (!memcmp(from, compare, sizeof(compare)))
+            *from = 0xeb;
+}
+
 bool __wrap_emit_flow(struct translation_job *job)
 {
+    uint8_t *start = job->e.at;
     bool jcc = job->insn.map == 0 && (job->insn.opcode & 0xf0) == 0x70;
-    if (planted == WRONG_CONDITION && jcc)
+    if ((planted == WRONG_CONDITION || planted == ENDLESS_LOOP) && jcc)
         job->insn.opcode ^= 1;
-    return __real_emit_flow(job);
+    bool done = __real_emit_flow(job);
+    if (planted == BLIND_LANDING && job->insn.opcode == 0xe8)
+        blind_landing(start, job->e.at);
+    return done;
 }
 
 /* rcx still holds what the last look-up left. */
@@ -112,10 +138,35 @@ uint32_t __wrap_emit_lookup(struct translation_job *job, const struct address *a
     return __real_emit_lookup(job, address, size, access, aligned || planted == NO_PAGE_END);
 }
 
+static bool dropping; /* blocks, because they were written to */
+
+/* KEPT_LINK: an exit keeps the way to a block that is dropped. */
 void __wrap_tcache_written(struct tcache *cache, struct vcpu *vcpu, uint64_t offset, uint64_t size)
 {
-    if (planted != STALE_CODE)
-        __real_tcache_written(cache, vcpu, offset, size);
+    static uint8_t link[64][4];
+    if (planted == STALE_CODE)
+        return;
+    for (uint32_t i = 1; i < cache->exit_count && i < ARRAY_LEN(link); i++)
+        memcpy(link[i], cache->rw + cache->exits[i].patch, 4);
+    dropping = true;
+    __real_tcache_written(cache, vcpu, offset, size);
+    dropping = false;
+    for (uint32_t i = 1; planted == KEPT_LINK && i < cache->exit_count && i < ARRAY_LEN(link); i++)
+        if (cache->exits[i].patch)
+            memcpy(cache->rw + cache->exits[i].patch, link[i], 4);
+}
+
+void __wrap_shadow_forget_code(struct vcpu *vcpu)
+{
+    if (planted != KEPT_JUMP || !dropping)
+        __real_shadow_forget_code(vcpu);
+}
+
+/* Called when the view's mode is another one than before. */
+void __wrap_view_forget_code(struct view *view)
+{
+    if (planted != OTHER_MODE_JUMP)
+        __real_view_forget_code(view);
 }
 
 void __wrap_tcache_link(struct tcache *cache, struct vcpu *vcpu, struct exit *exit, struct tb *to)
@@ -130,6 +181,9 @@ void __wrap_tcache_link(struct tcache *cache, struct vcpu *vcpu, struct exit *ex
 /* ---- the snippets ---- */
 
 #define CODE(...) .code = {__VA_ARGS__}, .size = sizeof((uint8_t[]){__VA_ARGS__})
+/* Far enough to stay when code at the beginning is written to. */
+#define FAR_CODE(...) .far_code = {__VA_ARGS__}, .far_size = sizeof((uint8_t[]){__VA_ARGS__})
+enum { FAR = 0x90 };
 
 /* RBX: a word in the first data page; RSI: one in the second; RDI: one in the read-only page. 64-bit code at CODE_BASE.
  */
@@ -139,6 +193,9 @@ static const struct test {
     uint8_t code[64];
     uint8_t size;
     const char *report[6]; /* parts of it */
+    bool windows;
+    uint8_t far_code[32];
+    uint8_t far_size;
 } tests[] = {
     {"a flag is lost",
      LOST_FLAG,
@@ -211,13 +268,68 @@ static const struct test {
           0xff, 0xc2,        /* inc edx */
           0x83, 0xfa, 0x20,  /* cmp edx, 20h */
           0x75, 0xf2, 0xcc), /* jnz 20000000h */
-     {"wrong where blocks are linked", "20000005: inc eax\n", "rax: translated"}},
+     {"wrong where blocks are linked", "the link to 20000005 leads to the block at 20000007", "20000005: inc eax\n",
+      "rax: translated"}},
+    {"a link that leads back is kept", KEPT_LINK,
+     CODE(0xb0, 0x05,                              /* mov al, 5 */
+          0xe9, 0x89, 0x00, 0x00, 0x00),           /* jmp 20000090h */
+     FAR_CODE(0xff, 0xc2,                          /* inc edx */
+              0x83, 0xfa, 0x05, 0x74, 0x0b,        /* cmp edx, 5; jz 200000a2h */
+              0xfe, 0x05, 0x64, 0xff, 0xff, 0xff,  /* inc byte [20000001h] */
+              0xe9, 0x5e, 0xff, 0xff, 0xff, 0xcc), /* jmp 20000000h */
+     .report = {"wrong where blocks are linked", "the link to 20000000 leads to a dropped block at 20000000\n",
+                "20000000: mov al, ", "rax: translated"}},
+    {"the jump cache has code that was changed", KEPT_JUMP,
+     CODE(0xb0, 0x05,                                   /* mov al, 5 */
+          0xe9, 0x89, 0x00, 0x00, 0x00),                /* jmp 20000090h */
+     FAR_CODE(0xff, 0xc2,                               /* inc edx */
+              0x83, 0xfa, 0x05, 0x74, 0x0f,             /* cmp edx, 5; jz 200000a6h */
+              0xfe, 0x05, 0x64, 0xff, 0xff, 0xff,       /* inc byte [20000001h] */
+              0x48, 0x8d, 0x0d, 0x5c, 0xff, 0xff, 0xff, /* lea rcx, [20000000h] */
+              0xff, 0xe1, 0xcc),                        /* jmp rcx */
+     .report = {"wrong where blocks are linked",
+                "the jump cache's entry for 20000000 leads to a dropped block at 20000000\n", "20000000: mov al, ",
+                "rax: translated"}},
+    {"the jump cache has code of another mode",
+     OTHER_MODE_JUMP,
+     CODE(0x48, 0x8d, 0x0d, 0x02, 0x00, 0x00, 0x00, /* lea rcx, [20000009h] */
+          0xff, 0xe1,                               /* jmp rcx */
+          0x52, 0x58, 0xff, 0xc2,                   /* push rdx; pop rax; inc edx */
+          0x83, 0xfa, 0x03, 0x74, 0x06,             /* cmp edx, 3; jz 20000018h */
+          0x48, 0x8d, 0x66, 0x04,                   /* lea rsp, [rsi + 4] */
+          0xff, 0xe1, 0xcc),                        /* jmp rcx */
+     {"wrong where blocks are linked",
+      "the jump cache's entry for 20000009 leads to the block of another mode at 20000009\n", "20000009: push rdx\n",
+      "RAM, byte "}},
+    {"a RET lands where it should not",
+     BLIND_LANDING,
+     CODE(0xe8, 0x03, 0x00, 0x00, 0x00,  /* call 20000008h */
+          0xff, 0xc2, 0xcc,              /* inc edx */
+          0x0f, 0xa2,                    /* cpuid: goes through C */
+          0x80, 0x04, 0x24, 0x02, 0xc3), /* add byte [rsp], 2; ret */
+     {"wrong where blocks are linked", "links and jump cache lead where they should", "2000000e: ret\n",
+      "rip: translated 20000005, interpreted 20000007\n"}},
+    {"a loop does not end",
+     ENDLESS_LOOP,
+     CODE(0x31, 0xc0, 0x85, 0xc0, 0x75, 0xfc, 0xcc), /* xor eax, eax; test eax, eax; jnz 20000002h */
+     {"first wrong step", "20000004: jne 0x20000002\n", "rip: translated 20000002, interpreted 20000006\n"}},
+    {"the second round of a loop", WRONG_ROUND,
+     CODE(0x8b, 0x03,              /* mov eax, [rbx] */
+          0x83, 0xc2, 0x01,        /* add edx, 1 */
+          0x83, 0xfa, 0x05,        /* cmp edx, 5 */
+          0x75, 0xf6, 0x90, 0xcc), /* jnz 20000000h */
+     .windows = true,              /* stays open: the last test */
+     .report = {"first wrong step, in a block with those before it", "20000008: jne 0x20000000\n  20000000: mov eax",
+                "rbx: translated 10000108, interpreted 10000100\n"}},
 };
 
 static void load(const struct test *test)
 {
-    struct experiment x = {.mode = LAB_64, .cpl = 3, .flush = true, .code_size = test->size};
+    struct experiment x = {.mode = LAB_64, .cpl = 3, .flush = true, .code_size = FAR + sizeof(test->far_code)};
+    memset(x.code, 0xcc, sizeof(x.code));
     memcpy(x.code, test->code, test->size);
+    memcpy(x.code + FAR, test->far_code, test->far_size);
+    lab.vcpu->shadow->no_windows = !test->windows;
     random_vector(&(struct random){1}, x.before.vector);
     x.before.rip = CODE_BASE;
     x.before.flags = FLAG_FIXED;
@@ -254,9 +366,7 @@ static bool run(const struct test *test)
     tcache_flush(&bt->cache, lab.vcpu);
     load(test);
     enum run_exit exit = lab.engine->run(lab.vcpu);
-    bt->verify->failed = false;
-    bt->verify->attempt = bt->verify->block_limit = 0;
-    bt->verify->search = SEARCH_NONE;
+    verify_reset(bt->verify);
     if (exit == RUN_FAILED)
         return says_all(bt->verify->report, test->report);
     printf("FAILED: verify does not see it\n");
@@ -273,7 +383,7 @@ int main(int argc, char **argv)
     struct error err;
     unsigned failed = 0;
     data_pool_fill(1);
-    if (lab_create(&lab, &engine_verify, HOST_WINDOWS, &err)) {
+    if (lab_create(&lab, &engine_verify, HOST_PATIENCE, &err)) {
         printf("cannot make the lab: %s\n", err.text);
         return 77;
     }
