@@ -1,18 +1,23 @@
 """The rows of the PC around the processor: a disk's boot through its firmware and boot loader, and the screen.
 
 `grub` and `login` are of one boot of the disk that tests/guest/make-disk.sh makes: from the start of the process to the
-boot loader's menu, whose first entry is taken at once, and to the login prompt. `scroll` and `redraw` are of the test
+boot loader's menu, whose first entry is taken at once, and to the login prompt; `uefi-grub` and `uefi-login` the same of
+its disk for UEFI, under OVMF with fresh variables. `scroll` and `redraw` are of the test
 kernel screen.S: it scrolls a text screen of 80x25 by a line, and fills 1024x768 points of 32 bits, as often as it is told.
 """
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from kernels import build_kernel
 from machine import Machine
 
-BOOT_ROWS = ["grub", "login"]
+BIOS_ROWS, UEFI_ROWS = ["grub", "login"], ["uefi-grub", "uefi-login"]
+BOOT_ROWS = [*BIOS_ROWS, *UEFI_ROWS]
 SCREEN_ROWS = {"scroll": ("t", "S", 16 * 256, "lines"), "redraw": ("g", "F", 8 * 64, "screens")}  # see screen.S
+OVMF_CODE, OVMF_VARS = (Path(f"/usr/share/OVMF/OVMF_{part}_4M.fd") for part in ("CODE", "VARS"))
 ROWS = [*BOOT_ROWS, *SCREEN_ROWS]
 
 
@@ -25,6 +30,8 @@ def build(root, work, guests, rows):
         if made.returncode:
             reason = (made.stderr.strip() or "make-disk.sh failed").splitlines()[-1]
             missing |= dict.fromkeys(BOOT_ROWS, reason)
+    if not OVMF_CODE.exists():
+        missing |= dict.fromkeys(UEFI_ROWS, f"no {OVMF_CODE}: package ovmf")
     if set(rows) & set(SCREEN_ROWS):
         try:
             build_kernel(root, "screen", work / "screen")
@@ -33,19 +40,32 @@ def build(root, work, guests, rows):
     return {row: reason for row, reason in missing.items() if row in rows}
 
 
-def boot(command, guests, timeout):
-    """{row: seconds} of one boot from the disk, as far as it gets."""
-    machine = Machine([*command, "-m", "512", "-nographic", "-drive",
-                     f"file={guests / 'debian-12.img'},format=raw,if=ide,snapshot=on"])
-    times = {}
-    for row, text, answer in (("grub", "Debian GNU/Linux on a text screen", "\r"), ("login", "login:", "")):
-        times[row] = machine.wait_for(text, timeout)
-        if times[row] is None:
+def boot(command, image, menu, timeout):
+    """Seconds to the menu's text, and to the login, of one boot from the image, as far as it gets."""
+    machine = Machine([*command, "-m", "512", "-nographic", "-drive", f"file={image},format=raw,if=ide,snapshot=on"])
+    times = []
+    for text, answer in ((menu, "\r"), ("login:", "")):
+        at = machine.wait_for(text, timeout)
+        if at is None:
             break
+        times.append(at)
         machine.type(answer)
     machine.process.kill()  # a snapshot: nothing is lost
     machine.close()
-    return {row: seconds for row, seconds in times.items() if seconds is not None}
+    return times
+
+
+def boot_bios(command, work, guests, timeout):
+    """{row: seconds} of one boot."""
+    return dict(zip(BIOS_ROWS, boot(command, guests / "debian-12.img", "Debian GNU/Linux on a text screen", timeout)))
+
+
+def boot_uefi(command, work, guests, timeout):
+    store = work / "vars.fd"
+    shutil.copyfile(OVMF_VARS, store)
+    flash = [f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}", f"if=pflash,format=raw,file={store}"]
+    command = [*command, *(word for drive in flash for word in ("-drive", drive))]
+    return dict(zip(UEFI_ROWS, boot(command, guests / "debian-12-efi.img", "*Debian ", timeout)))
 
 
 def screen(command, work, rows, repeats, timeout):
