@@ -62,8 +62,8 @@ GUEST_PACKAGES="cpio ca-certificates"
 # What making the demo CD needs: ISOLINUX boots it, xorriso writes it.
 CD_PACKAGES="isolinux syslinux-common xorriso"
 # What making the Debian disks (tests/guest/make-disk.sh) needs: a Debian of its own, GRUB for a BIOS and for UEFI, file
-# systems, partitions.
-DISK_PACKAGES="mmdebstrap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
+# systems, partitions, and sub-uids for those who are not root.
+DISK_PACKAGES="mmdebstrap uidmap grub-pc-bin grub-efi-amd64-bin grub-common e2fsprogs dosfstools mtools fdisk"
 # Boot loaders and firmware as guests of the boot tests; mtools and xorriso write their media.
 BOOT_PACKAGES="grub-common grub-pc-bin syslinux syslinux-common u-boot-qemu ipxe mtools xorriso"
 # UEFI firmware for the boot tests, and Debian's installers, which ISOLINUX boots.

@@ -25,7 +25,7 @@ class Disk:
     def __init__(self, name, mib):
         original = os.path.join(os.environ["GUESTS"], name)
         if not os.path.exists(original):
-            skip(f"no {original}: root makes it with 'sh tests/guest/make-disk.sh {os.environ['GUESTS']}'")
+            skip(f"no {original}: make it with 'sh tests/guest/make-disk.sh {os.environ['GUESTS']}'")
         for tool in "e2fsck", "debugfs":
             if not shutil.which(tool):
                 skip(f"no {tool}: package e2fsprogs")

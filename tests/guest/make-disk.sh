@@ -6,9 +6,10 @@
 #   OUTDIR/debian-12-efi.img  a GPT, an EFI system partition with GRUB for x86-64 UEFI where removable media have it
 #
 # GRUB shows its menu, and Linux a login prompt, on the screen and on the first serial port.
-# Wants root (mmdebstrap's unprivileged modes need what containers often lack), but no loop devices: mke2fs and mcopy fill
-# the partitions from folders, and GRUB's first sectors are put into their places by hand, as grub-bios-setup would.
-# What is there already is kept, unless this script is newer. Exit status 77: it cannot be made here, and why.
+# Wants root, or an ordinary user with sub-uids, who is root in a name space of his own then; but no loop devices: mke2fs
+# and mcopy fill the partitions from folders, and GRUB's first sectors are put into their places by hand, as
+# grub-bios-setup would. What is there already is kept, unless another text of this script made it (OUTDIR/debian-12.made
+# has its checksum). Exit status 77: it cannot be made here, and why.
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: $0 OUTDIR" >&2; exit 2; }
@@ -16,17 +17,16 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 BIOS=debian-12.img
 EFI=debian-12-efi.img
+MADE=debian-12.made
 CANNOT=77
+
+PATH=$PATH:/usr/sbin:/sbin
 
 say() { echo "ring3: $*" >&2; }
 
-# made NAME: whether it is there and not older than this script
-made() {
-    [ -s "$out/$1" ] && [ ! "$0" -nt "$out/$1" ]
-}
-made $BIOS && made $EFI && exit 0
+checksum=$(sha256sum <"$0")
+[ ! -s "$out/$BIOS" ] || [ ! -s "$out/$EFI" ] || [ "$(cat "$out/$MADE" 2>/dev/null)" != "$checksum" ] || exit 0
 
-[ "$(id -u)" -eq 0 ] || { say "no Debian disks: making them needs root; run 'sudo sh $0 $1'"; exit $CANNOT; }
 missing=
 for tool in mmdebstrap:mmdebstrap grub-mkimage:grub-common mke2fs:e2fsprogs sfdisk:fdisk mkfs.vfat:dosfstools mcopy:mtools \
     /usr/lib/grub/i386-pc/boot.img:grub-pc-bin /usr/lib/grub/x86_64-efi/ext2.mod:grub-efi-amd64-bin; do
@@ -34,10 +34,18 @@ for tool in mmdebstrap:mmdebstrap grub-mkimage:grub-common mke2fs:e2fsprogs sfdi
 done
 [ -z "$missing" ] || { say "no Debian disks: making them needs the packages$missing"; exit $CANNOT; }
 
-work=$out/disk.$$
+# A user becomes root of a name space; the files of its other users belong to his sub-uids.
+if [ "$(id -u)" -ne 0 ]; then
+    name_space="unshare --map-root-user --map-auto --mount --pid --fork --kill-child"
+    $name_space true 2>/dev/null && exec $name_space sh "$0" "$1"
+    say "no Debian disks: making them needs root (run 'sudo sh $0 $1'), or the package uidmap and sub-uids (an administrator" \
+        "runs 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)')"
+    exit $CANNOT
+fi
+
+work=$(mktemp -d "$out/disk.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
-mkdir "$work"
 root=$work/root
 
 ROOT_UUID=3e6be9de-8139-4a1d-9a8b-9f2c1f2d7a10
@@ -170,8 +178,10 @@ END
 
 say "making Debian disks in $out: file systems and boot sectors"
 mkdir -p "$root/boot/efi"
+rm -f "$out/$MADE"
 make_bios_disk
 make_efi_disk
 mv "$work/bios" "$out/$BIOS"
 mv "$work/efi" "$out/$EFI"
+echo "$checksum" >"$out/$MADE"
 say "made $out/$BIOS and $out/$EFI, $(du -cm "$out/$BIOS" "$out/$EFI" | tail -n 1 | cut -f 1) MB"
