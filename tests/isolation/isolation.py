@@ -32,10 +32,10 @@ ENGINES_LONG = ENGINES + ["bt,without=bmi2", "bt,without=pext", "bt,without=wind
 class Hostile:
     count = 0
 
-    def __init__(self, engine):
+    def __init__(self, engine, kernel=KERNEL):
         Hostile.count += 1
         path = os.path.join(FOLDER.name, f"isolation{Hostile.count}")
-        self.process = start("-m", "16", "-display", "none", "-kernel", KERNEL, "-accel", engine, "-name", CANARY, "-serial",
+        self.process = start("-m", "16", "-display", "none", "-kernel", kernel, "-accel", engine, "-name", CANARY, "-serial",
                              f"unix:{path},server=on,wait=off", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
                              env={**os.environ, "RING3_CANARY": CANARY})
         self.socket = connect(path)
