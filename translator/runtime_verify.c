@@ -165,31 +165,19 @@ static bool room(const struct verify *v)
 }
 
 /*
- * Direct branches back and indirect ones poll; but where there are windows, a loop may be laid out several times in its
- * block, and then it polls once in LOOP_COPIES rounds.
+ * A branch was taken, from one linear address to another: how far can translated code get without a poll? Direct
+ * branches back and indirect ones poll. Where there are windows a loop may be laid out several times in a row, and then
+ * only one of LOOP_COPIES rounds polls. A RET may poll or not, and is not counted.
  */
-static bool polls(struct verify *v, const struct vcpu *vcpu, const struct insn *insn, uint64_t from, uint64_t to)
-{
-    if (insn->rule->function == exec_ret) { /* only if its landing is another one */
-        v->returns++;
-        return false;
-    }
-    if (insn->map == 0 && insn->opcode == 0xff)
-        return true;
-    if (to > from)
-        return false;
-    if (!view_window_open(vcpu->shadow->current) || to < v->straight)
-        return true;
-    if (v->loop != to)
-        v->rounds = 0;
-    v->loop = to;
-    return ++v->rounds % LOOP_COPIES == 0;
-}
-
-/* A branch was taken, from one linear address to another. */
 static void note_branch(struct verify *v, const struct vcpu *vcpu, const struct insn *insn, uint64_t from, uint64_t to)
 {
-    v->polls += polls(v, vcpu, insn, from, to);
+    bool ret = insn->rule->function == exec_ret, indirect = insn->map == 0 && insn->opcode == 0xff;
+    bool back = !ret && !indirect && to <= from;
+    bool round = back && to >= v->straight && view_window_open(vcpu->shadow->current);
+    v->rounds = !round ? 0 : to == v->loop ? v->rounds + 1 : 1;
+    v->loop = round ? to : 0;
+    v->polls += round ? v->rounds % LOOP_COPIES == 0 : back || indirect;
+    v->returns += ret;
     v->straight = to;
 }
 

@@ -180,8 +180,8 @@ static void say_links(struct verify *v, const struct vcpu *vcpu, const struct ve
         memcpy(&distance, cache->rw + exit->patch, 4);
         uint32_t to = exit->patch + 4 + (uint32_t)distance;
         const struct tb *tb = tcache_block_at(cache, to);
-        if (to == exit->stub ||
-            (tb && tb->valid && tb->code == to && tb->lin == exit->target && tb->mode == exit->mode))
+        bool unlinked = tb && to != tb->code && tb == tcache_block_at(cache, exit->patch); /* to a stub */
+        if (unlinked || (tb && tb->valid && tb->code == to && tb->lin == exit->target && tb->mode == exit->mode))
             continue;
         say(v, "  the link to %llx leads to ", (unsigned long long)exit->target);
         say_place(v, bt, to, exit->mode);

@@ -314,12 +314,18 @@ static const struct test {
      CODE(0x31, 0xc0, 0x85, 0xc0, 0x75, 0xfc, 0xcc), /* xor eax, eax; test eax, eax; jnz 20000002h */
      {"first wrong step", "20000004: jne 0x20000002\n", "rip: translated 20000002, interpreted 20000006\n"}},
     {"the second round of a loop", WRONG_ROUND,
-     CODE(0x8b, 0x03,              /* mov eax, [rbx] */
-          0x83, 0xc2, 0x01,        /* add edx, 1 */
-          0x83, 0xfa, 0x05,        /* cmp edx, 5 */
-          0x75, 0xf6, 0x90, 0xcc), /* jnz 20000000h */
-     .windows = true,              /* stays open: the last test */
-     .report = {"first wrong step, in a block with those before it", "20000008: jne 0x20000000\n  20000000: mov eax",
+     CODE(0x31, 0xc9,        /* xor ecx, ecx */
+          0x31, 0xd2,        /* xor edx, edx */
+          0xeb, 0x01, 0x90,  /* jmp 20000007h */
+          0x8b, 0x03,        /* mov eax, [rbx] */
+          0x83, 0xc2, 0x01,  /* add edx, 1 */
+          0x83, 0xfa, 0x05,  /* cmp edx, 5 */
+          0x75, 0xf6,        /* jnz 20000007h */
+          0x83, 0xc1, 0x01,  /* add ecx, 1 */
+          0x83, 0xf9, 0x0c,  /* cmp ecx, 12 */
+          0x75, 0xe9, 0xcc), /* jnz 20000002h */
+     .windows = true,        /* stays open: the last test */
+     .report = {"first wrong step, in a block with those before it", "2000000f: jne 0x20000007\n  20000007: mov eax",
                 "rbx: translated 10000108, interpreted 10000100\n"}},
 };
 
