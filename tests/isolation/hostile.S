@@ -10,6 +10,9 @@
  *     d   every form has to fault, at HOME + D where it is a page fault; answers '.', or the number of the first form
  *         that did not, and 'u' or 'k' for the ring
  *     x   as `d` in ring 3 only; forms of less than 8 bytes may succeed; the kernel's page may not change
+ *     c   the forms of forms32.inc in compatibility mode, at HOME32 + D modulo 4 GiB, have to fault there: the registers
+ *         hold all 64 bits of the sum, FS, GS and RSP its upper half; answers as `d`, rings 'U' and 'K'
+ *     v   D = 0: answers with the number of those that worked
  *     q   ends
  */
 #define WITH_LONG_MODE
@@ -20,6 +23,8 @@
     .set WIDE, 2            /* 8 bytes or more */
     .set TRUNCATES, 4       /* uses the low 32 bits of the address, and may well succeed where the low 16 MiB are hit */
     .set SILENT, 8          /* does not fault */
+    .set HOME32, 0x50810000
+    .set ALIAS, 1 << 39
     .set TRAMPOLINE, 16     /* #SS is handled in ring 3, at form_trampoline */
 
     /* A form: name, flags; the code follows. On entry RBX, R12 hold HOME; RSI, R8, R11, R14 hold D; RDX, RDI, RBP, R9,
@@ -54,6 +59,9 @@ main:
     movl $(page_kernel + 3), pt_home + 17 * 8(%rip)
     mov $page_pml4, %eax
     mov %rax, %cr3
+    movl $(pt_home32 + 7), page_dirs + 0x1000 + (HOME32 >> 21 & 511) * 8(%rip)
+    movl $(page_home + 7), pt_home32 + (HOME32 >> 12 & 511) * 8(%rip)
+    movl $(page_pdpt + 7), page_pml4 + 8(%rip) /* all of it once more, at the same indices of the shadow tables */
     movw $0x30cd, 0             /* a jump to address 0 is a way out */
     /* All exceptions on a stack of their own: forms leave any stack pointer behind. */
     lea idt64(%rip), %rdi
@@ -101,6 +109,10 @@ commands:
     je attack
     cmp $'x', %al
     je edge
+    cmp $'c', %al
+    je attack_compat
+    cmp $'v', %al
+    je warm_compat
     cmp $'q', %al
     jne commands
     jmp finish64
@@ -316,6 +328,160 @@ try_kernel:
     call load_registers
     xor %eax, %eax
     jmp *form_code(%rip)
+
+    /* --- compatibility mode --- */
+
+warm_compat:
+    movq $0, distance(%rip)
+    movb $0, worked(%rip)
+    movl $0, form(%rip)
+    call write_absolutes
+1:  call try_compat_user
+    cmpl $VECTOR_EXIT, rec_vector(%rip)
+    jne 2f
+    incb worked(%rip)
+2:  call try_compat_kernel
+    incl form(%rip)
+    cmpl $form_count32, form(%rip)
+    jb 1b
+    call mark_home
+    mov worked(%rip), %al
+    call put
+    jmp commands
+
+attack_compat:
+    call get_distance
+    call write_absolutes
+    movl $0, form(%rip)
+1:  call try_compat_user
+    mov $'U', %bl
+    call judge_compat
+    jc failed
+    call try_compat_kernel
+    mov $'K', %bl
+    call judge_compat
+    jc failed
+    incl form(%rip)
+    cmpl $form_count32, form(%rip)
+    jb 1b
+    mov $'.', %al
+    call put
+    jmp commands
+
+write_absolutes:
+    mov distance(%rip), %eax
+    add $HOME32, %eax
+    lea absolutes(%rip), %rsi
+    lea absolutes_end(%rip), %rdx
+1:  mov (%rsi), %edi
+    mov %eax, (%rdi)
+    add $4, %rsi
+    cmp %rdx, %rsi
+    jb 1b
+    ret
+
+/* CF: the form came through, or faulted elsewhere. */
+judge_compat:
+    mov rec_vector(%rip), %eax
+    cmp $VECTOR_EXIT, %eax
+    je 3f
+    cmp $14, %eax
+    jne 2f
+    mov $HOME32, %ecx
+    add distance(%rip), %ecx    /* without what is above 32 bits */
+    mov rec_cr2(%rip), %rax
+    sub %rcx, %rax
+    add $0x11000, %rax
+    cmp $0x22000, %rax
+    jae 4f
+2:  clc
+    ret
+3:  testl $SILENT32, form_flags(%rip)
+    jnz 2b
+4:  stc
+    ret
+
+try_compat_user:
+    mov $SEL_USER32, %eax
+    mov $SEL_USER_DATA, %edx
+    jmp 1f
+try_compat_kernel:
+    mov $SEL_CODE32, %eax
+    mov $SEL_DATA, %edx
+1:  mov %rsp, try_sp(%rip)
+    mov %eax, compat_cs(%rip)
+    mov %edx, compat_ss(%rip)
+    lea 9f(%rip), %rax
+    mov %rax, try_resume(%rip)
+    movl $0, hook(%rip)
+    movl $-1, rec_vector(%rip)
+    cld
+    fninit
+    mov home(%rip), %rdi
+    mov $128, %ecx
+    xor %eax, %eax
+    rep stosq
+    mov form(%rip), %eax
+    lea form_table32(%rip), %rdx
+    mov (%rdx, %rax, 8), %ecx
+    mov %ecx, form_code(%rip)
+    mov 4(%rdx, %rax, 8), %r9d
+    mov %r9d, form_flags(%rip)
+    movl $VECTOR_EXIT, rec_vector(%rip)
+    test $NARROW32, %r9d        /* low memory is there */
+    jnz 9f
+    movl $-1, rec_vector(%rip)
+    mov $SEL_USER_DATA, %eax
+    .irp reg, ds, es, fs, gs
+    mov %eax, %\reg
+    .endr
+    mov distance(%rip), %rax
+    shr $32, %rax
+    mov %eax, %edx              /* EDX: the upper half */
+    add $0x8000, %eax
+    shr $16, %eax
+    jz 2f
+    cmp $1, %eax
+    ja 3f                       /* not canonical */
+2:  xor %eax, %eax
+    mov $0xc0000100, %ecx       /* FS and GS */
+    wrmsr
+    inc %ecx
+    wrmsr
+3:  movabs $ALIAS + HOME32, %rcx
+    mov (%rcx), %rax
+    mov %rax, 8(%rcx)
+    /* Registers. */
+    mov $HOME32, %ebx
+    mov distance(%rip), %rsi
+    mov %rsi, %r8
+    lea (%rbx, %rsi), %rdi
+    mov %rdi, %rbp
+    mov %rsi, %rcx
+    sar $3, %rcx
+    mov compat_ss(%rip), %eax
+    push %rax
+    mov %rdi, %rax
+    test $STACK32, %r9d
+    jnz 4f
+    shr $32, %rax
+    shl $32, %rax
+    lea user_stack_top(%rip), %rdx
+    add %rdx, %rax
+4:  push %rax
+    push $2
+    mov compat_cs(%rip), %eax
+    push %rax
+    mov form_code(%rip), %eax
+    push %rax
+    .irp reg, rdx, r9, r10, r11, r12, r13, r14, r15
+    mov %rdi, %\reg
+    .endr
+    mov %rdi, %rax              /* EAX is 0 */
+    shr $32, %rax
+    shl $32, %rax
+    iretq
+9:  ret
 
     /* --- the forms --- */
     .align 16
@@ -726,6 +892,44 @@ form_trampoline:
     int $VECTOR_EXIT
     .set form_count, forms
 
+    .purgem FORM
+    .set forms, 0
+    .set B, 32
+    .set SEL_TARGET_CODE, 0x1e8     /* neither is there */
+    .set SEL_INNER_GATE, 0x1f0
+    .set VECTOR_INNER, 0x31
+    .section .rodata.forms32, "a"
+    .align 8
+form_table32:
+    .section .rodata.absolutes, "a"
+    .align 4
+absolutes:
+    .text
+.macro LONG_FORM label
+    .pushsection .rodata.absolutes, "a"
+    .long \label
+    .popsection
+.endm
+.macro FORM flags
+    int $VECTOR_EXIT
+    .pushsection .rodata.forms32, "a"
+    .long 772f, \flags
+    .popsection
+    .set forms, forms + 1
+    .align 16
+772:
+.endm
+    CODE32
+#include "tests/isolation/forms32.inc"
+    int $VECTOR_EXIT
+    CODE64
+    .set form_count32, forms
+    .set SILENT32, SILENT | EITHER | NARROW
+    .set NARROW32, NARROW
+    .set STACK32, STACK
+    .section .rodata.absolutes_end, "a"
+absolutes_end:
+
     .data
     .align 8
 home: .quad 3 << 39 | 5 << 30 | 8 << 21 | 16 << 12
@@ -736,8 +940,11 @@ form: .skip 4
 form_flags: .skip 4
 form_code: .skip 8
 worked: .skip 8
+compat_cs: .skip 4
+compat_ss: .skip 4
     .align 4096
 pdpt_home: .skip 4096
+pt_home32: .skip 4096
 pd_home: .skip 4096
 pt_home: .skip 4096
 page_home: .skip 4096

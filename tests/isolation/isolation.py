@@ -23,6 +23,7 @@ from tiny_guest import start  # noqa: E402
 KERNEL = os.path.join(os.environ["TEST_KERNELS"], "hostile")
 MAGIC = struct.pack("<Q", 0x484F53544D414749)
 MAGIC += struct.pack("<Q", (0x484F53544D414749 << 16 | 0x484F) & (1 << 64) - 1)
+HOME32 = 0x50810000
 CANARY = "do-not-touch-" * 8
 MASK = (1 << 64) - 1
 ENGINES = ["bt,without=patience", "bt", "interp"]
@@ -73,8 +74,8 @@ class Hostile:
         check(answer, f"{self.engine}: no answer, status {self.process.poll()}, last distance {self.last:#x}")
         return answer
 
-    def warm(self):
-        self.socket.sendall(b"w")
+    def warm(self, command=b"w"):
+        self.socket.sendall(command)
         return self.receive()[0]
 
     def aim(self, distance, command=b"d"):
@@ -84,7 +85,7 @@ class Hostile:
         if answer != b".":
             ring = self.receive()
             check(False, f"{self.engine}: form {answer[0]} in ring {ring.decode()} reached HOME + {self.last:#x}")
-        self.attempts += 1
+        self.attempts += command != b"c"
 
     def end(self):
         self.socket.sendall(b"q")
@@ -109,6 +110,21 @@ def interesting(machine, long):
                 yield (first + behind) // 2 & ~63
 
 
+def attack_compat(machine, distances):
+    """The same from compatibility mode, where all places lie below 4 GiB: the guest's page does at HOME32, nothing else
+    from 16 MiB on."""
+    worked = machine.warm(b"v")
+    check(worked > 100, f"{machine.engine}: only {worked} forms work in compatibility mode")
+    attempts = 0
+    for distance in distances:
+        place = HOME32 + distance & 0xFFFFFFFF
+        if 0x1020000 < place < HOME32 - 0x20000 or HOME32 + 0x20000 < place < 0xFFFE0000:
+            machine.aim(distance, b"c")
+            attempts += worked
+    check(machine.warm(b"v") == worked, f"{machine.engine}: the guest no longer reaches its own page")
+    return attempts
+
+
 def neighbours(long):
     for k in range(-1024, 1025) if long else range(-6, 7):
         if k:
@@ -127,6 +143,7 @@ def neighbours(long):
 def attack(engine, long):
     machine = Hostile(engine)
     worked = machine.warm()
+    never_both(machine)
     check(worked > 110, f"{engine}: only {worked} forms work on the guest's own page")
     machine.warm()
     for distance in neighbours(long):
@@ -136,19 +153,23 @@ def attack(engine, long):
     machine.warm()
     homes = sorted({at - 4080 for at in machine.find(MAGIC, lambda *m: "ring3-memory" in m[2])})
     check(homes, f"{engine}: the guest's page is nowhere")
+    never_both(machine)
     canaries = list(machine.find(CANARY.encode(), lambda *m: m[2] in ("[heap]", "[stack]") or not m[2]))
     check(len(canaries) > 1, f"{engine}: {len(canaries)} canaries")
     targets = sorted({*interesting(machine, long)} | {at & ~63 for at in canaries})
     for home in homes if long else homes[:1] + homes[-1:]:
         for target in targets:
             machine.aim(target - home)
+    compat = attack_compat(machine, [*neighbours(long), *(target - home for home in homes[:None if long else 1]
+                                                          for target in targets[::1 if long else 4])])
     never_both(machine)
     for at in canaries:
         machine.memory.seek(at)
         check(machine.memory.read(len(CANARY)) == CANARY.encode(), f"{engine}: a canary at {at:x} was changed")
     check(machine.warm() == worked, f"{engine}: the guest no longer reaches its own page")
     machine.end()
-    print(f"{engine}: {machine.attempts * worked} attempts at {machine.attempts} places, from {len(homes)} homes: none got through", flush=True)
+    print(f"{engine}: {machine.attempts * worked} attempts at {machine.attempts} places, from {len(homes)} homes, and {compat} in "
+          "compatibility mode: none got through", flush=True)
 
 
 if __name__ == "__main__":

@@ -333,7 +333,7 @@ def flat_attacks(mode, long):
     bases = [0, HOME, G4 - 16, HOME + 0x7FFFFFF0, 0x80000000, 0xFFFFF000, HOME - 0x10][:None if long else 4]
     for i, place in enumerate(places):
         for j, base in enumerate(bases):
-            for high in range(8) if long else ((i + 3 * j) % 8,):
+            for high in {(i + 3 * j) % 8, (i + 3 * j + 3) % 8} if long else ((i + 3 * j) % 8,):
                 home = (HOME - base) % G4
                 distance = (place - HOME) % G4
                 yield Attack(mode, base, home, distance, "faults", high=high, eflags=0x400 * (i + j & 1))
@@ -455,6 +455,8 @@ def attack_all(machines, long):
             attacks = list(attacks)
             for attack in attacks if long else source.sample(attacks, min(len(attacks), QUICK)):
                 judge(attack, extras.get(mode.paging, {}))
+            for machine in machines:
+                never_both(machine)
         print(f"{mode.name}: {judge.attempts - before} attempts, {judge.worked - worked} of them rightly came through", flush=True)
         check(judge.worked > worked, f"{mode.name}: no form works at all")
     return judge
