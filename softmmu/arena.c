@@ -6,6 +6,7 @@
  * Thread: start-up and shutdown. No guest state is live here.
  */
 #include "softmmu/arena.h"
+#include "softmmu/sanitizer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +51,16 @@ static bool used_add(struct used_ranges *used, uint64_t start, uint64_t size)
     return true;
 }
 
+static bool used_add_mapping(struct used_ranges *used, uint64_t start, uint64_t size)
+{
+    uint64_t residue = start % ALIAS_DISTANCE;
+    /* A mapping as long as the alias distance covers every residue: no choice avoids it. */
+    if (size >= ALIAS_DISTANCE)
+        return true;
+    return used_add(used, residue, size) &&
+           (residue + size <= ALIAS_DISTANCE || used_add(used, 0, residue + size - ALIAS_DISTANCE));
+}
+
 static bool used_collect(struct used_ranges *used)
 {
     bool ok = used_add(used, VSYSCALL_PAGE % ALIAS_DISTANCE, GUEST_PAGE_SIZE);
@@ -58,15 +69,14 @@ static bool used_collect(struct used_ranges *used)
     bool line_start = true;
     while (ok && maps && fgets(line, sizeof(line), maps)) {
         uint64_t start, end;
-        bool parsed = line_start && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2;
+        char right[2];
+        bool parsed = line_start && sscanf(line, "%" SCNx64 "-%" SCNx64 " %1[r-]", &start, &end, right) == 3;
         line_start = strchr(line, '\n'); /* a path longer than the buffer continues in the next read */
-        /* A mapping as long as the alias distance covers every residue: no choice avoids it. */
-        if (!parsed || end - start >= ALIAS_DISTANCE)
-            continue;
-        uint64_t residue = start % ALIAS_DISTANCE;
-        ok = used_add(used, residue, end - start);
-        if (ok && residue + (end - start) > ALIAS_DISTANCE)
-            ok = used_add(used, 0, residue + (end - start) - ALIAS_DISTANCE);
+        if (!parsed || (SANITIZER_TAKES_ADDRESSES && right[0] == '-'))
+            continue; /* AddressSanitizer has room reserved that it never uses */
+        ok = used_add_mapping(used, start, end - start);
+        if (ok && SANITIZER_TAKES_ADDRESSES)
+            ok = used_add_mapping(used, sanitizer_shadow(start), sanitizer_shadow(end) - sanitizer_shadow(start) + 1);
     }
     if (maps)
         fclose(maps);
@@ -101,12 +111,22 @@ static uint64_t choose_residue(const struct used_ranges *used, uint64_t size, ui
     return best;
 }
 
+static bool alias_is(const uint64_t *set, unsigned k)
+{
+    return set[k / 64] >> k % 64 & 1;
+}
+
 static void release(struct arena *arena, uint64_t residue)
 {
-    for (unsigned k = 0; k < ARENA_ALIASES; k++)
-        if (arena->reserved[k / 64] >> k % 64 & 1)
-            munmap((void *)((uint64_t)k * ALIAS_DISTANCE + residue - GUARD), arena->size + 2 * GUARD);
+    for (unsigned k = 0; k < ARENA_ALIASES; k++) {
+        uint64_t start = k * ALIAS_DISTANCE + residue - GUARD, size = arena->size + 2 * GUARD;
+        if (alias_is(arena->reserved, k))
+            munmap((void *)start, size);
+        if (alias_is(arena->borrowed, k))
+            sanitizer_gets_back(start, size);
+    }
     memset(arena->reserved, 0, sizeof(arena->reserved));
+    memset(arena->borrowed, 0, sizeof(arena->borrowed));
 }
 
 static void reserve_aliases(struct arena *arena, uint64_t residue)
@@ -120,8 +140,18 @@ static void reserve_aliases(struct arena *arena, uint64_t residue)
         }
         if (got != MAP_FAILED) /* a kernel without MAP_FIXED_NOREPLACE took the address as a hint */
             munmap(got, arena->size + 2 * GUARD);
-        arena->aliases_failed++;
+        if (sanitizer_lends((uint64_t)wanted, arena->size + 2 * GUARD))
+            arena->borrowed[k / 64] |= BIT(k % 64);
+        else
+            arena->aliases_failed++;
     }
+}
+
+/* C code with AddressSanitizer that looks at the arena looks at its shadow first, which must not be lent then. */
+static bool shadow_is_alias(const struct arena *arena, uint64_t base)
+{
+    uint64_t distance = (sanitizer_shadow(base) - base) % ALIAS_DISTANCE, room = arena->size + 2 * GUARD;
+    return SANITIZER_TAKES_ADDRESSES && (distance < room || ALIAS_DISTANCE - distance < room);
 }
 
 /* Where the memory itself goes: a reserved alias far from the host's own mappings, or, if there is none, anywhere. */
@@ -129,8 +159,9 @@ static uint8_t *choose_base(const struct arena *arena, uint64_t residue)
 {
     for (unsigned i = 0; i < ARENA_ALIASES; i++) {
         unsigned k = (i + ARENA_ALIASES / 4) % ARENA_ALIASES;
-        if (arena->reserved[k / 64] >> k % 64 & 1)
-            return (uint8_t *)((uint64_t)k * ALIAS_DISTANCE + residue);
+        uint64_t base = k * ALIAS_DISTANCE + residue;
+        if (alias_is(arena->reserved, k) && !shadow_is_alias(arena, base))
+            return (uint8_t *)base;
     }
     return NULL;
 }
@@ -229,7 +260,7 @@ void arena_destroy(struct arena *arena)
     if (arena->fd >= 0)
         close(arena->fd);
     uint64_t k = (uint64_t)arena->base / ALIAS_DISTANCE;
-    if (!(arena->reserved[k / 64] >> k % 64 & 1)) /* it was put anywhere */
+    if (!alias_is(arena->reserved, (unsigned)k)) /* it was put anywhere */
         munmap(arena->base - GUARD, arena->size + 2 * GUARD);
     release(arena, (uint64_t)arena->base % ALIAS_DISTANCE);
     memset(arena, 0, sizeof(*arena));

@@ -26,10 +26,11 @@ struct arena {
     uint8_t *base; /* 2 MiB-aligned; readable and writable, zeroed */
     int fd; /* the shared memory behind it, so that windows can map its pages elsewhere too (window.h); -1: none */
     uint64_t size; /* in bytes, whole pages */
-    /* Aliases that somebody else (a sanitizer's shadow, Valgrind) already uses. Not 0: translated code has to compare
+    /* Aliases that somebody else (Valgrind) already uses. Not 0: translated code has to compare
      * tags. */
     unsigned aliases_failed;
     uint64_t reserved[ARENA_ALIASES / 64]; /* bit k: the alias at k << ARENA_ALIAS_SHIFT is ours */
+    uint64_t borrowed[ARENA_ALIASES / 64]; /* the same: it is AddressSanitizer's, and inaccessible (sanitizer.h) */
 };
 
 /* Makes an arena of `bytes` (rounded up to whole pages; at most ARENA_MAX_BYTES and a little). Memory is taken from the
