@@ -199,13 +199,15 @@ int sandbox_enter(struct error *err)
 
 int sandbox_enter_opener(void)
 {
-    static const int calls[] = {SCMP_SYS(read),       SCMP_SYS(pread64), SCMP_SYS(fstat), SCMP_SYS(readlink),
-                                SCMP_SYS(readlinkat), SCMP_SYS(sendmsg), SCMP_SYS(dup2),  SCMP_SYS(close),
-                                SCMP_SYS(exit_group), SCMP_SYS(brk),     SCMP_SYS(munmap)};
+    static const int calls[] = {SCMP_SYS(read),    SCMP_SYS(pread64),    SCMP_SYS(fstat), SCMP_SYS(readlink),
+                                SCMP_SYS(sendmsg), SCMP_SYS(readlinkat), SCMP_SYS(dup2),  SCMP_SYS(close)};
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
         return -ENOMEM;
     int r = allow_all(filter, calls, ARRAY_LEN(calls));
+    if (!r)
+        r = allow_all(filter, on_oneself, ARRAY_LEN(on_oneself));
+    r |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     r |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2_64(SCMP_CMP_MASKED_EQ, O_CREAT, 0));
     r |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
                           SCMP_A3_64(SCMP_CMP_MASKED_EQ, 0x1000 /* AT_EMPTY_PATH */, 0x1000));
