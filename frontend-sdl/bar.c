@@ -254,6 +254,34 @@ static void draw_menu(struct window *w, unsigned menu)
     }
 }
 
+/* How many of the first characters make a line: up to a space, if there is one. */
+static size_t line_length(const char *text, size_t room)
+{
+    size_t length = strlen(text), cut = room;
+
+    if (length <= room)
+        return length;
+    while (cut && text[cut] != ' ')
+        cut--;
+    return cut ? cut : room;
+}
+
+/* What the bar has no room for is under it, in lines. */
+static void draw_message(struct window *w, int width)
+{
+    const size_t room = width > 2 * PAD + GLYPH_WIDTH ? (size_t)(width - 2 * PAD) / GLYPH_WIDTH : 1;
+    const char *rest = w->message;
+
+    for (int y = BAR_HEIGHT; *rest; y += ROW) {
+        char line[sizeof(w->message)];
+        size_t length = line_length(rest, room);
+        SDL_strlcpy(line, rest, length + 1);
+        paint_rect(w, (SDL_Rect){0, y, width, ROW}, COLOUR_BAR);
+        paint_text(w, PAD, y + (ROW - GLYPH_HEIGHT) / 2, line, COLOUR_TEXT);
+        rest += length + (rest[length] == ' ');
+    }
+}
+
 void bar_draw(struct window *w)
 {
     static const char *const names[] = {"Display", "Monitor", "Serial console"};
@@ -267,15 +295,13 @@ void bar_draw(struct window *w)
             paint_rect(w, place, COLOUR_CHOSEN);
         paint_text(w, place.x + PAD, TEXT_UP, menus[i].title, COLOUR_TEXT);
     }
-    /* On the right what is going on, cut to the room there is. */
-    char text[sizeof(w->message)];
-    SDL_strlcpy(text, w->message[0] ? w->message : names[w->view], sizeof(text));
-    int room = (width - title_place(MENU_COUNT - 1).x - title_place(MENU_COUNT - 1).w - 2 * PAD) / GLYPH_WIDTH;
-    if (room < 0)
-        room = 0;
-    if ((size_t)room < strlen(text))
-        text[room] = 0;
-    paint_text(w, width - PAD - text_width(text), TEXT_UP, text, w->message[0] ? COLOUR_TEXT : COLOUR_DIM);
+    /* On the right what is going on, where there is room for it. */
+    const char *text = w->message[0] ? w->message : names[w->view];
+    const SDL_Rect last = title_place(MENU_COUNT - 1);
+    if (last.x + last.w + text_width(text) + 2 * PAD <= width)
+        paint_text(w, width - PAD - text_width(text), TEXT_UP, text, w->message[0] ? COLOUR_TEXT : COLOUR_DIM);
+    else if (w->message[0])
+        draw_message(w, width);
     if (w->menu >= 0)
         draw_menu(w, (unsigned)w->menu);
 }

@@ -22,8 +22,9 @@ enum {
     FRAME_MS = 16,
     RESTING_MS = 50,      /* between two looks at a display that */
     RESTS_AFTER_MS = 500, /* has not changed for so long */
-    MESSAGE_MS = 5000,
-    ZOOM_UNIT = 4, /* quarters */
+    MESSAGE_MS = 4000,    /* messages are there so long, */
+    READ_MS = 40,         /* and so much longer for each letter */
+    ZOOM_UNIT = 4,        /* quarters */
     ZOOM_MIN = 2,
     ZOOM_MAX = 16,
     RECTS = 32,
@@ -128,7 +129,7 @@ void window_message(struct window *w, const char *format, ...)
     va_start(args, format);
     vsnprintf(w->message, sizeof(w->message), format, args);
     va_end(args);
-    w->message_until = SDL_GetTicks64() + MESSAGE_MS;
+    w->message_until = SDL_GetTicks64() + MESSAGE_MS + READ_MS * strlen(w->message);
     w->dirty = true;
 }
 

@@ -231,6 +231,8 @@ static int open_image(const struct block_config *config, bool write, struct erro
     case -EXDEV:
         return config->open ? code : FAILED(code, "cannot be opened: %s", strerror(-code));
     case -ENOENT:
+        if (!write)
+            return FAILED(code, "no such file; check its name");
         return FAILED(code, "no such file; an empty disk is made with: truncate -s 10G %s", path);
     case -EISDIR:
         return FAILED(code, "is a directory; give the image's file");

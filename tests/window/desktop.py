@@ -175,7 +175,7 @@ def desktop():
 class Session:
     """ring3 in a window, and its QMP."""
 
-    def __init__(self, folder, *arguments, serial=None, **environment):
+    def __init__(self, folder, *arguments, serial=None, title="running", **environment):
         self.folder = folder
         path = os.path.join(folder, "qmp")
         self.process = subprocess.Popen([RING3, "-qmp", f"unix:{path},server=on,wait=off", *arguments], cwd=folder,
@@ -184,7 +184,7 @@ class Session:
         if serial:
             self.connect(serial)
         self.qmp = Qmp(path)
-        self.window = wait_until(lambda: find_window(r"ring3 \[running\]"), "a window")[0]
+        self.window = wait_until(lambda: find_window(rf"ring3 \[{title}\]"), "a window")[0]
         tool("xdotool", "windowactivate", self.window)
 
     def __enter__(self):

@@ -7,7 +7,7 @@ import glob
 import os
 import subprocess
 
-from desktop import (RING3, SECONDS, Session, ask_to_close, check, clipboard, desktop, find_window, picture, press,
+from desktop import (BAR, RING3, SECONDS, Session, ask_to_close, check, clipboard, desktop, find_window, picture, press,
                      type_text, wait_until)
 
 # mov ax,3; int 10h; mov al,'>'; again: mov ah,0eh; mov bx,7; int 10h; mov ah,0; int 16h; jmp again
@@ -126,6 +126,32 @@ def media_menu(session):
     check(drive(session, "ide1-cd0") is None and session.process.poll() is None, "a missing image changes nothing")
 
 
+def sandboxed(folder):
+    """Media lie together; what is not allowed is said in the window, in as many lines as that takes."""
+    cds = [os.path.join(folder, "one.iso"), os.path.join(folder, "two.iso")]
+    for path in cds:
+        with open(path, "wb") as file:
+            file.write((bytes(16 * 2048 + 1) + b"CD001").ljust(18 * 2048, b"\0"))
+    with Session(folder, "-sandbox", "on", "-S", "-m", "16", "-cdrom", cds[0], title="prelaunch") as session:
+        plain, files = picture(session.window), set(os.listdir(folder))
+        session.menu(MEDIA, 1)
+        type_text(cds[1])
+        press("Return")
+        wait_until(lambda: drive(session, "ide1-cd0") == cds[1], "another CD from the same folder")
+        wait_until(lambda: picture(session.window) == plain, "the message goes")
+        for keys in (lambda: press("ctrl+alt+s"), lambda: (session.menu(MEDIA, 1), type_text(RING3), press("Return"))):
+            keys()
+            wait_until(lambda: below_bar(session) != below_bar(session, plain), "a message under the bar")
+            wait_until(lambda: picture(session.window) == plain, "the message goes")
+        check(drive(session, "ide1-cd0") == cds[1] and set(os.listdir(folder)) == files, "nothing was done")
+
+
+def below_bar(session, image=None):
+    """Two lines of text."""
+    width, _, pixels = image or picture(session.window)
+    return pixels[3 * width * BAR:3 * width * (BAR + 44)]
+
+
 def view_menu(session):
     display = picture(session.window)
     for item in (2, 3):
@@ -177,3 +203,4 @@ with desktop() as place:
             part(one)
     with start(place) as one:
         closing_twice(one)
+    sandboxed(place)
