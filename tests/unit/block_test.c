@@ -164,6 +164,31 @@ Test(block, a_full_host_disk_is_an_error)
     block_close(block);
 }
 
+static int open_for_reading(void *context, const char *name, bool write, struct error *error)
+{
+    *(unsigned *)context += 1;
+    return write ? error_set(error, -EXDEV, "%s: not to be written", name) : open(name, O_RDONLY);
+}
+
+Test(block, somebody_else_may_open_it)
+{
+    uint8_t byte = 0x5a;
+    unsigned opened = 0;
+    make_image(1 << 20);
+    cr_assert_null(open_with((struct block_config){.open = open_for_reading, .context = &opened}));
+    cr_assert(strstr(err.text, "not to be written") && opened == 1, "%s", err.text);
+    struct block *block =
+        open_with((struct block_config){.snapshot = true, .open = open_for_reading, .context = &opened});
+    cr_assert(block && block_snapshot(block) && opened == 2, "%s", err.text);
+    cr_assert_eq(transfer(block, BLOCK_WRITE, 4097, &byte, 1), 0);
+    byte = 0;
+    cr_assert_eq(transfer(block, BLOCK_READ, 4097, &byte, 1), 0);
+    cr_assert_eq(byte, 0x5a);
+    cr_assert_eq(transfer(block, BLOCK_READ, 4096, &byte, 1), 0);
+    cr_assert_eq(byte, pattern(4096));
+    block_close(block);
+}
+
 Test(block, snapshot_leaves_the_file_alone)
 {
     enum { SIZE = 64 * 1024 + 512 };
