@@ -183,9 +183,11 @@ static bool dma_out(struct fw_cfg *fw, uint64_t address, uint32_t length)
     const uint8_t *data;
     uint32_t count = available(fw, length, &data);
     bool ok = !count || dma_write(fw->config.space, gpa(address), data, count);
-    if (count < length)
-        ok &= dma_fill(fw->config.space, gpa(address + count), 0, length - count);
-    return ok;
+    if (count == length)
+        return ok;
+    if (address + count < address) /* past the end of all addresses */
+        return false;
+    return dma_fill(fw->config.space, gpa(address + count), 0, length - count) && ok;
 }
 
 /* The command block: control, length (32 bits each), address (64 bits), all big-endian. */

@@ -3,8 +3,8 @@
  * mode of 32 and 16 bits, kernel and user, with and without paging, in virtual-8086 and in real mode.
  *
  * isolation32.py works on the page `block` through /proc: it reads where things lie, writes page tables and the
- * description of an attack, and reads what became of it. The serial port only carries the doorbell: `g` runs the forms
- * and is answered with `.`, `q` ends.
+ * description of an attack, and reads what became of it. The serial port only carries the doorbell: `g` runs the forms,
+ * `p` the script at `copies`, both answered with `.`; `q` ends.
  *
  * In protected mode each form is a task of its own, and each exception a task gate, since forms leave any stack behind.
  * STR tells a handler its vector. Task switches set TS, so #NM alone is an interrupt gate.
@@ -292,6 +292,8 @@ commands:
     in %dx, %al
     cmp $'q', %al
     je finish
+    cmp $'p', %al
+    je script
     cmp $'g', %al
     jne commands
     /* Paging, descriptors, the forms with an address in them. */
@@ -418,6 +420,59 @@ answer:
     mov $'.', %al
     call putc32
     jmp commands
+
+/* Steps of 16 bytes: what to do, where, and a value (a mask at first, for a wait); without paging. What was read is put
+ * in the value's place. */
+script:
+    mov $copies, %esi
+1:  mov (%esi), %ebx
+    mov 4(%esi), %edx
+    mov 8(%esi), %eax
+    cmp $script_end - script_table, %ebx
+    jae answer
+    jmp *script_table(%ebx)
+2:  mov %eax, 8(%esi)
+    add $16, %esi
+    jmp 1b
+    .section .rodata
+    .align 4
+script_table: .long out8, out16, out32, in8, in16, in32, store32, load32, wait8
+script_end:
+    .text
+out8:
+    out %al, %dx
+    jmp 2b
+out16:
+    out %ax, %dx
+    jmp 2b
+out32:
+    out %eax, %dx
+    jmp 2b
+in8:
+    xor %eax, %eax
+    in %dx, %al
+    jmp 2b
+in16:
+    xor %eax, %eax
+    in %dx, %ax
+    jmp 2b
+in32:
+    in %dx, %eax
+    jmp 2b
+store32:
+    mov %eax, (%edx)
+    jmp 2b
+load32:
+    mov (%edx), %eax
+    jmp 2b
+wait8:                          /* until IN gives 12(%esi) under the mask; 0: it did not */
+    mov $1000000, %ecx
+3:  in %dx, %al
+    and 8(%esi), %al
+    cmp %al, 12(%esi)
+    loopne 3b
+    mov %ecx, %eax
+    jmp 2b
 
 /* EBX: the form's flags. The TSS that it starts from. */
 fill_task:

@@ -33,11 +33,11 @@ ENGINES_LONG = ENGINES + ["bt,without=bmi2", "bt,without=pext", "bt,without=wind
 class Hostile:
     count = 0
 
-    def __init__(self, engine, kernel=KERNEL):
+    def __init__(self, engine, kernel=KERNEL, *options):
         Hostile.count += 1
         path = os.path.join(FOLDER.name, f"isolation{Hostile.count}")
         self.process = start("-m", "16", "-display", "none", "-kernel", kernel, "-accel", engine, "-name", CANARY, "-serial",
-                             f"unix:{path},server=on,wait=off", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
+                             f"unix:{path},server=on,wait=off", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", *options,
                              env={**os.environ, "RING3_CANARY": CANARY})
         self.socket = connect(path)
         self.attempts = self.last = 0

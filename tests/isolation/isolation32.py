@@ -99,8 +99,8 @@ def unmapped(linear):
 class Machine(Hostile):
     """A machine with hostile32 in it, and its memory."""
 
-    def __init__(self, engine):
-        super().__init__(engine, KERNEL)
+    def __init__(self, engine, *options):
+        super().__init__(engine, KERNEL, *options)
         for _ in range(2):  # the first answer says that the guest has come so far
             self.socket.sendall(b"?")
         self.ram = self.block = None

@@ -127,6 +127,19 @@ Test(fw_cfg, dma_reads_skips_and_selects)
     cr_assert_eq(memcmp(text, "6789\0\0\0\0", 8), 0);
 }
 
+Test(fw_cfg, dma_ends_with_all_addresses)
+{
+    char text[32];
+    memset(text, 'x', sizeof(text));
+    cr_assert_eq(fw_cfg_add_file(&fw, "f", text, sizeof(text)), 0);
+    space_write_bytes(&space, gpa(0), text, sizeof(text));
+    cr_assert_eq(dma(FW_CFG_FILE_FIRST << 16 | 8 | 2, 64, UINT64_MAX - 15), 1);
+    memset(text, 0, sizeof(text));
+    space_read_bytes(&space, gpa(0), text, sizeof(text));
+    for (unsigned i = 0; i < sizeof(text); i++)
+        cr_assert_eq(text[i], 'x', "byte %u", i);
+}
+
 Test(fw_cfg, dma_errors)
 {
     cr_assert_eq(dma(FW_CFG_SIGNATURE << 16 | 8 | 16, 4, 0x1000), 1); /* nothing can be written */
