@@ -85,8 +85,8 @@ int world_create(struct world *world, const struct engine_ops *engine, const str
                  struct error *err);
 void world_destroy(struct world *world);
 
-/* By the interpreter. False: it takes more than `budget` steps, runs data, or the CPU shuts down: not worth comparing.
- */
+/* By the interpreter. False: it takes more than `budget` steps, runs data, changes its page tables, or the CPU shuts
+ * down: not worth comparing. */
 bool world_run_reference(struct world *world, const struct start *start, uint64_t budget);
 /* By the engine, which is stopped when it hangs (EVENT_STOP by the caller's watchdog). */
 void world_run_tested(struct world *world, const struct start *start);
