@@ -38,19 +38,6 @@ static bool find(char *path, size_t size, const char *name, const char *director
     return false;
 }
 
-static int pad(struct blob *image)
-{
-    uint64_t padding = -image->size % BLOCK;
-    uint8_t *padded = realloc(image->data, image->size + padding);
-    if (!padded)
-        return -ENOMEM;
-    memmove(padded + padding, padded, image->size);
-    memset(padded, 0xff, padding);
-    image->data = padded;
-    image->size += padding;
-    return 0;
-}
-
 int firmware_read(struct blob *image, const char *bios, const char *directory, struct error *err)
 {
     char path[4096];
@@ -73,8 +60,13 @@ int firmware_read(struct blob *image, const char *bios, const char *directory, s
         return error_set(err, -EINVAL, "-bios %s: the file is empty; give a firmware image such as %s/%s", path,
                          places[0], FIRMWARE_DEFAULT);
     }
-    r = pad(image);
-    return r ? error_set(err, r, "-bios %s: no memory for it", path) : 0;
+    if (image->size % BLOCK) {
+        unsigned size = (unsigned)image->size;
+        blob_free(image);
+        return error_set(err, -EINVAL, "-bios %s: %u bytes is no firmware's size, a multiple of 64 KiB; check the file",
+                         path, size);
+    }
+    return 0;
 }
 
 int firmware_read_vga(struct blob *image, const char *directory, struct error *err)

@@ -223,6 +223,8 @@ static void plain_byte(struct monitor *mon, char byte)
     if (byte == '\n' || mon->length) { /* CR LF is one end */
         if (fits) {
             mon->line[mon->length] = 0;
+            send_text(mon, mon->line);
+            send_text(mon, "\n");
             on_line(mon, mon->line);
         } else {
             send_text(mon, "the line is too long\n");

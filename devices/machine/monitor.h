@@ -2,7 +2,8 @@
  * The human monitor: commands in QEMU's words, over a terminal, a socket or a window's console.
  *
  * One table of commands (monitor_int.h) makes the help text, the completion and the parsing. On a terminal lines are
- * edited; over a socket they come whole and are not echoed. The prompt is QEMU's, because scripts wait for it.
+ * edited; over a socket they come whole, and each is echoed when it is complete: scripts written for QEMU wait for the
+ * prompt and drop the first line of what came before it.
  *
  * @locks all calls are made with the machine lock held, on the main thread (a command may wait for the vCPU).
  */

@@ -181,7 +181,7 @@ static void print_item(FILE *out, char format, unsigned size, uint64_t value)
 
     switch (format) {
     case 'o':
-        fprintf(out, "#%*" PRIo64, (bits + 2) / 3, value);
+        fprintf(out, "%#*" PRIo64, (bits + 2) / 3, value);
         break;
     case 'u':
         fprintf(out, "%*" PRIu64, decimal, value);
@@ -311,8 +311,8 @@ int monitor_print(struct monitor_call *call, struct error *err)
     case 'o':
         fprintf(call->out, "%#" PRIo64, value);
         break;
-    case 'x':
-        fprintf(call->out, "%#" PRIx64, value);
+    case 'd':
+        fprintf(call->out, "%" PRId64, (int64_t)value);
         break;
     case 'u':
         fprintf(call->out, "%" PRIu64, value);
@@ -321,7 +321,7 @@ int monitor_print(struct monitor_call *call, struct error *err)
         print_char(call->out, (uint8_t)value);
         break;
     default:
-        fprintf(call->out, "%" PRId64, (int64_t)value);
+        fprintf(call->out, "%#" PRIx64, value);
     }
     fputc('\n', call->out);
     return 0;
@@ -331,7 +331,7 @@ int monitor_print(struct monitor_call *call, struct error *err)
 
 static int port_and_size(const struct monitor_call *call, unsigned *size, struct error *err)
 {
-    *size = call->arg[0].format.size ? call->arg[0].format.size : 1;
+    *size = call->arg[0].format.size ? call->arg[0].format.size : 4;
     if (*size > 4)
         return error_set(err, -EINVAL, "a port access has 1, 2 or 4 bytes: /b, /w or /h");
     if (call->arg[1].value > 0xffff)
@@ -408,7 +408,7 @@ int monitor_gva2gpa(struct monitor_call *call, struct error *err)
     (void)err;
 
     if (mmu_walk_debug(call->machine->vcpu, lin(call->arg[0].value), &t))
-        fprintf(call->out, "gpa: 0x%" PRIx64 "\n", t.page.v | (call->arg[0].value & GUEST_PAGE_OFFSET));
+        fprintf(call->out, "gpa: %#" PRIx64 "\n", t.page.v | (call->arg[0].value & GUEST_PAGE_OFFSET));
     else
         fprintf(call->out, "Unmapped\n");
     return 0;

@@ -21,6 +21,7 @@ CASES = [  # arguments, what the message must name
     (["-bios", "/nonexistent"], "/nonexistent"),
     (["-bios", "/dev/null"], "-bios"),
     (["-bios", big], "16 MiB"),
+    (["-bios", "/etc/passwd"], "64 KiB"),
     (["-boot", "order=x"], "floppy"),
     (["-boot", "menu=maybe"], "on or off"),
     (["-boot", "splash=x"], "order="),

@@ -54,13 +54,16 @@ for engine in ("bt", "interp"):
            "0000000000200008: 0x00\n")
     expect(hmp, "x /s 0x200000", '0000000000200000: "text\\xff"\n')
     expect(hmp, "x /1xw 0xe0000000", "00000000e0000000: Cannot access memory\n")
-    expect(hmp, "print 2+3*$ebx%7", f"{2 + 3 * 0xDEADBEEF % 7}\n")
+    expect(hmp, "x /2oh 0x200000", "0000000000200000: 062564 072170\n")
+    expect(hmp, "print /d 2+3*$ebx%7", f"{2 + 3 * 0xDEADBEEF % 7}\n")
+    expect(hmp, "print 2+3*4", "0xe\n")
     holds(hmp, "x /2i 0x100020", "0x00100020:  b8 78 56 34 12", "mov eax, 0x12345678", "mov ebx, 0xdeadbeef")
     expect(hmp, "info tlb", "PG disabled\n")
     expect(hmp, "gva2gpa 0x1234", "gpa: 0x1234\n")
 
     expect(hmp, "o /b 0x3ff 0x5a", "")  # the scratch register of the UART
     expect(hmp, "i /b 0x3ff", "portb[0x03ff] = 0x5a\n")
+    holds(hmp, "i 0x3fc", "portl[0x03fc] = 0x5a")
     path = os.path.join(FOLDER.name, "dump of memory")
     expect(hmp, f'pmemsave 0x200000 6 "{path}"', "")
     with open(path, "rb") as file:

@@ -55,8 +55,10 @@ class Hmp:
         return got.removesuffix(self.PROMPT).decode().replace("\r\n", "\n")
 
     def __call__(self, line):
+        """The answer, without the echo of the line before it."""
         self.socket.sendall(line.encode() + b"\n")
-        return self.read()
+        answer = self.read()
+        return answer.removeprefix(line + "\n")
 
 
 class Qmp:
