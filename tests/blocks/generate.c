@@ -19,7 +19,8 @@ enum {
     FLAVOUR_DEBUG = 64,
     FLAVOUR_VECTOR = 128,
     FLAVOUR_SYSTEM = 256,
-    FLAVOURS = 9
+    FLAVOUR_FAR = 512,
+    FLAVOURS = 10
 };
 
 /* ---- the flavours ---- */
@@ -521,9 +522,9 @@ static void make_system(struct maker *m)
 
 static void make_item(struct maker *m)
 {
-    static void (*const makers[FLAVOURS])(struct maker *) = {make_alu,    make_flow,           make_string,
-                                                             make_window, make_self_modifying, make_device,
-                                                             make_debug,  make_vector,         make_system};
+    static void (*const makers[FLAVOURS])(struct maker *) = {
+        make_alu,    make_flow,  make_string, make_window, make_self_modifying,
+        make_device, make_debug, make_vector, make_system, make_far};
     unsigned flavour;
     *m->item = (struct item){0};
     do
@@ -543,6 +544,7 @@ static void make_item(struct maker *m)
             memmove(m->item->bytes + 1, m->item->bytes, m->item->length++);
             m->item->bytes[0] = prefixes[any(m, sizeof(prefixes))];
             m->item->rel_at += m->item->rel_size != 0;
+            m->item->far_at += m->item->far_size != 0;
             m->item->patch_at += m->item->patch_size != 0;
             m->item->imm_at += m->item->imm_at != 0;
         }
@@ -715,6 +717,8 @@ void program_layout(struct program *program)
         uint32_t to = program->address[target];
         if (item->rel_size)
             put(item, item->rel_at, item->rel_size, to - (program->address[i] + item->rel_at + item->rel_size));
+        if (item->far_size)
+            put(item, item->far_at, item->far_size, to - (small ? CODE : 0) + item->far_bias);
         if (item->patch_size) {
             to += program->item[target].imm_at - CODE;
             put(item, item->patch_at, item->patch_size,

@@ -17,7 +17,9 @@ struct item {
     uint8_t length;
     uint8_t rel_at, rel_size;     /* a branch's displacement, to item `target` */
     uint8_t patch_at, patch_size; /* an address, or a DMA's offset << 8, of the immediate of item `target` */
-    uint8_t imm_at;               /* a byte that may be changed without changing the length; 0: none */
+    uint8_t far_at, far_size;     /* an absolute branch's offset, of item `target` */
+    uint16_t far_bias;
+    uint8_t imm_at; /* a byte that may be changed without changing the length; 0: none */
     uint8_t target;
     bool dropped, alias; /* alias: the address is in CODE_ALIAS */
 };

@@ -17,8 +17,12 @@
 #define HANDLERS32 0x04000 /* 16 bytes for each vector, then what they have in common */
 #define HANDLERS64 0x05000
 #define HANDLERS16 0x06000
+#define SAVED_ESP  0x06ff0 /* of the kernel that went into virtual-8086 mode, and where it goes on */
+#define SAVED_EIP  0x06ff4
 #define LOG_AT     0x06ff8 /* offset in the log of the next entry */
 #define LOG        0x07000 /* 32 bytes for each exception or interrupt: RIP, vector, flags, error code, CR2; a ring */
+#define IST1_TOP   0x08400
+#define STACK1_TOP 0x08800
 #define STACK0_TOP 0x09000
 #define PML4       0x0a000
 #define PDPT       0x0b000
@@ -34,6 +38,28 @@
 #define COUNTER    0x37ff0
 #define STACK      0x3c000 /* 2 pages, those below are not present */
 #define RAM_BYTES  0x60000
+
+#define PADS            0x28000 /* pads.S; a page, not present at first */
+#define PAD64_RETQ      (PADS + 0x0)
+#define PAD64_RETL      (PADS + 0x10)
+#define PAD64_RETW      (PADS + 0x20)
+#define PAD64_CLIMB     (PADS + 0x30)
+#define PAD64_IRET      (PADS + 0x40)
+#define PAD32_RETL      (PADS + 0x200)
+#define PAD32_RETW      (PADS + 0x210)
+#define PAD32_RETL_4    (PADS + 0x220)
+#define PAD32_RETL_12   (PADS + 0x230)
+#define PAD32_CLIMB     (PADS + 0x240)
+#define PAD32_IRETL     (PADS + 0x250)
+#define PAD32_IRETW     (PADS + 0x260)
+#define PAD32_INTO_V86  (PADS + 0x300)
+#define PAD32_LEAVE_V86 (PADS + 0x340)
+#define PAD16_RETW      (PADS + 0x400)
+#define PAD16_RETL      (PADS + 0x410)
+#define PAD16_RETW_4    (PADS + 0x420)
+#define PAD16_IRETW     (PADS + 0x430)
+#define PAD16_IRETL     (PADS + 0x440)
+#define PAD16_V86       (PADS + 0x450)
 
 #define SEL_DATA0     0x10
 #define HANDLER_COUNT 64

@@ -166,6 +166,9 @@ static inline bool has_prefix(const struct item *item, unsigned prefix)
     return false;
 }
 
+/* A far transfer (far.c). */
+void make_far(struct maker *m);
+
 /* The immediate of an instruction whose prefixes have been written. */
 static inline void immediate(struct maker *m, bool byte)
 {

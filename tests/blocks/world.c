@@ -17,121 +17,18 @@
 #include "cpu-model/exec/trap.h"
 #include "cpu-model/state/vector.h"
 #include "softmmu/mmu.h"
+#include "tests/blocks/selectors.h"
+#include "tests/blocks/tables.h"
 #include "tests/instructions/image.h"
 #include "tests/instructions/random.h"
 #include "translator/emit.h"
 #include "translator/verify.h"
 
-extern const uint8_t handlers64[], handlers64_end[], handlers32[], handlers32_end[], handlers16[], handlers16_end[];
-
-enum {
-    SEL_CODE64_0 = 0x08,
-    SEL_CODE32_0 = 0x18,
-    SEL_CODE32_3 = 0x20 | 3,
-    SEL_DATA3 = 0x28 | 3,
-    SEL_CODE64_3 = 0x30 | 3,
-    SEL_CODE16_0 = 0x38,
-    SEL_DATA16_3 = 0x40 | 3,
-    SEL_CODE16_3 = 0x48 | 3,
-    SEL_LIMITED = 0x50 | 3,     /* base DATA - 800h, limit 8fffh */
-    SEL_EXPAND_DOWN = 0x58 | 3, /* base DATA, offsets from 1000h on */
-    SEL_READ_ONLY = 0x60 | 3,
-    SEL_TSS32 = 0x68,
-    SEL_TSS64 = 0x70, /* 16 bytes */
-    GDT_LIMIT = 0x7f,
-};
-
-enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40 };
-
-/* ---- memory as it is before each program ---- */
-
-static void put(struct world *world, uint64_t at, unsigned size, uint64_t value)
-{
-    memcpy(world->fresh + at, &value, size);
-}
-
-/* access: bits 40-47; nibble: G, D/B, L, AVL. */
-static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned nibble)
-{
-    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
-           (uint64_t)(limit >> 16 & 15) << 48 | (uint64_t)nibble << 52 | (uint64_t)(base >> 24) << 56;
-}
-
-static void make_descriptors(struct world *world)
-{
-    const uint64_t gdt[] = {
-        [SEL_CODE64_0 / 8] = descriptor(0, 0xfffff, 0x9b, 0xa),
-        [SEL_DATA0 / 8] = descriptor(0, 0xfffff, 0x93, 0xc),
-        [SEL_CODE32_0 / 8] = descriptor(0, 0xfffff, 0x9b, 0xc),
-        [SEL_CODE32_3 / 8] = descriptor(0, 0xfffff, 0xfb, 0xc),
-        [SEL_DATA3 / 8] = descriptor(0, 0xfffff, 0xf3, 0xc),
-        [SEL_CODE64_3 / 8] = descriptor(0, 0xfffff, 0xfb, 0xa),
-        [SEL_CODE16_0 / 8] = descriptor(CODE, 0xffff, 0x9b, 0),
-        [SEL_DATA16_3 / 8] = descriptor(DATA, 0xffff, 0xf3, 0),
-        [SEL_CODE16_3 / 8] = descriptor(CODE, 0xffff, 0xfb, 0),
-        [SEL_LIMITED / 8] = descriptor(DATA - 0x800, 0x8fff, 0xf3, 4),
-        [SEL_EXPAND_DOWN / 8] = descriptor(DATA, 0xfff, 0xf7, 4),
-        [SEL_READ_ONLY / 8] = descriptor(0, 0xfffff, 0xf1, 0xc),
-        [SEL_TSS32 / 8] = descriptor(TSS32, 0x67, 0x8b, 0),
-        [SEL_TSS64 / 8] = descriptor(TSS64, 0x67, 0x8b, 0),
-    };
-    memcpy(world->fresh + GDT, gdt, sizeof(gdt));
-    for (unsigned v = 0; v < HANDLER_COUNT; v++) {
-        uint64_t gate = 0xeeull << 40; /* interrupt gate, DPL 3 */
-        put(world, IDT64 + v * 16, 8, gate | (HANDLERS64 + v * 16) | SEL_CODE64_0 << 16);
-        put(world, IDT32 + v * 8, 8, gate | (HANDLERS32 + v * 16) | SEL_CODE32_0 << 16);
-        put(world, IVT + v * 4, 4, HANDLERS16 / 16 << 16 | v * 16);
-    }
-    put(world, TSS64 + 4, 8, STACK0_TOP);
-    put(world, TSS64 + 0x66, 2, 0x68);
-    put(world, TSS32 + 4, 8, STACK0_TOP | (uint64_t)SEL_DATA0 << 32);
-    put(world, TSS32 + 0x66, 2, 0x68);
-    memcpy(world->fresh + HANDLERS64, handlers64, (size_t)(handlers64_end - handlers64));
-    memcpy(world->fresh + HANDLERS32, handlers32, (size_t)(handlers32_end - handlers32));
-    memcpy(world->fresh + HANDLERS16, handlers16, (size_t)(handlers16_end - handlers16));
-}
-
-/* The physical page of a linear one, and its entry's bits. */
-static unsigned page_of(unsigned page, unsigned *bits)
-{
-    static const uint8_t code[3] = {0x40, 0x43, 0x41}, data[8] = {0x50, 0x55, 0x52, 0x53, 0x51, 0x57, 0x36, 0x54};
-    static const uint8_t rights[8] = {7, 7, 5, 6, 7, 3, 7, 7}; /* P, R/W, U/S of the data pages */
-    *bits = PTE_P | PTE_RW | (page < 0x10 ? 0 : PTE_US);
-    if (page >= 0x20 && page < 0x28) {
-        if ((page & 3) == 3)
-            *bits = 0;
-        return code[(page & 3) % 3];
-    }
-    if (page >= 0x30 && page < 0x38) {
-        *bits = rights[page - 0x30];
-        return data[page - 0x30];
-    }
-    if (page == STACK >> 12 || page == (STACK >> 12) + 1)
-        return page == STACK >> 12 ? 0x5c : 0x5a;
-    if (page >= 0x10)
-        *bits = PTE_RW | PTE_US; /* made present by the handler */
-    return page >= 0x38 && page < 0x3c ? 0x58 + (page & 3) : page;
-}
-
-static void make_page_tables(struct world *world)
-{
-    const unsigned all = PTE_P | PTE_RW | PTE_US;
-    put(world, PML4, 8, PDPT | all);
-    put(world, PDPT, 8, PD64 | all);
-    put(world, PD64, 8, PT64 | all);
-    put(world, PD32, 4, PT32 | all);
-    for (unsigned page = 0; page < RAM_BYTES >> 12; page++) {
-        unsigned bits, to = page_of(page, &bits);
-        put(world, PT64 + page * 8, 8, to << 12 | bits);
-        put(world, PT32 + page * 4, 4, to << 12 | bits);
-    }
-}
-
 /* Where a byte of the programs' linear space lies. */
 static uint32_t place(enum block_mode mode, uint32_t linear)
 {
     unsigned bits;
-    return mode_paging(mode) ? page_of(linear >> 12, &bits) << 12 | (linear & 0xfff) : linear;
+    return mode_paging(mode) ? tables_page(linear >> 12, &bits) << 12 | (linear & 0xfff) : linear;
 }
 
 /* ---- devices ---- */
@@ -287,8 +184,7 @@ int world_create(struct world *world, const struct engine_ops *engine, const str
     for (unsigned at = 0; at < RAM_BYTES; at += 0x1000)
         memcpy(world->fresh + at, data_pool + at % POOL_BYTES, 0x1000);
     memset(world->fresh, 0, 0x10000);
-    make_descriptors(world);
-    make_page_tables(world);
+    tables_make(world->fresh);
     return 0;
 }
 
@@ -348,12 +244,12 @@ static void set_mode(struct world *world, struct vcpu *vcpu, enum block_mode mod
     vcpu->efer = legacy ? 0 : EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     vcpu->cr3 = legacy ? PD32 : PML4;
     vcpu->xcr0 = 7;
-    vcpu->gdtr = (struct table_register){.base = GDT, .limit = GDT_LIMIT};
+    vcpu->gdtr = (struct table_register){.base = GDT, .limit = SEL_END - 1};
     if (mode == MODE_REAL)
         vcpu->idtr = (struct table_register){.base = IVT, .limit = 0x3ff};
     else
-        vcpu->idtr = legacy ? (struct table_register){.base = IDT32, .limit = HANDLER_COUNT * 8 - 1}
-                            : (struct table_register){.base = IDT64, .limit = HANDLER_COUNT * 16 - 1};
+        vcpu->idtr = legacy ? (struct table_register){.base = IDT32, .limit = INT_END * 8 - 1}
+                            : (struct table_register){.base = IDT64, .limit = INT_END * 16 - 1};
     set_segment(world, vcpu, SEG_TR, legacy ? SEL_TSS32 : SEL_TSS64);
     vcpu->segment[SEG_LDTR] = (struct segment){.attributes = SEG_UNUSABLE};
 }
@@ -408,26 +304,28 @@ static uint64_t code_at(const struct vcpu *vcpu)
 static bool in_code(const struct vcpu *vcpu)
 {
     uint64_t at = code_at(vcpu);
-    return (at >= CODE && at < CODE_ALIAS + 0x3000) || (at >= HANDLERS32 && at < HANDLERS16 + 0x1000);
+    return (at >= CODE && at < CODE_ALIAS + 0x3000) || (at >= PADS && at < PADS + 0x1000) ||
+           (at >= HANDLERS32 && at < HANDLERS16 + 0x1000);
 }
 
-/* Code that was changed may read the clock, or store what only the host knows: RDTSC, RDRAND, and the x87's pointers by
- * FNSTENV, FNSAVE, FXSAVE, XSAVE. */
+/* Code that was changed may read the clock, or store what only the host knows: RDTSC, RDTSCP, RDRAND, and the x87's
+ * pointers by FNSTENV, FNSAVE, FXSAVE, XSAVE. */
 static bool repeatable(const struct world *world, const struct vcpu *vcpu, enum block_mode mode)
 {
     uint32_t at = (uint32_t)code_at(vcpu);
     uint8_t bytes[8];
     unsigned i = 0;
-    if (at < CODE)
+    if (at < CODE || at >= PADS)
         return true;
     for (unsigned n = 0; n < sizeof(bytes); n++)
         bytes[n] = world->ram[place(mode, at + n)];
     while (i < 5 && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", bytes[i], 11) ||
-                     (mode_code_size(mode) == 8 && (bytes[i] & 0xf0) == 0x40)))
+                     (vcpu_code64(vcpu) && (bytes[i] & 0xf0) == 0x40)))
         i++;
     unsigned reg = bytes[i + 1] >> 3 & 7;
     if (bytes[i] == 0x0f)
-        return bytes[i + 1] != 0x31 && bytes[i + 1] != 0xae && !(bytes[i + 1] == 0xc7 && bytes[i + 2] >= 0xf0);
+        return bytes[i + 1] != 0x31 && bytes[i + 1] != 0xae && !(bytes[i + 1] == 0x01 && bytes[i + 2] == 0xf9) &&
+               !(bytes[i + 1] == 0xc7 && bytes[i + 2] >= 0xf0);
     return !((bytes[i] == 0xd9 || bytes[i] == 0xdd) && reg == 6);
 }
 
