@@ -243,16 +243,17 @@ static void extended_leaf(const struct vcpu *vcpu, uint32_t leaf, uint32_t suble
 }
 
 /*
- * The machine has VMware's backdoor (devices/chips/vmware.h), and this signature is how guests find it: with it they
- * take the frequencies of their clocks as told, where a measurement on a busy host can be far off.
+ * By VMware's signature guests find its backdoor (devices/chips/vmware.h): then they take the frequencies of their
+ * clocks as told, where a measurement on a busy host can be far off.
  */
 static void hypervisor_leaf(const struct vcpu *vcpu, uint32_t leaf, uint32_t out[4])
 {
     if (leaf == LEAF_HYPERVISOR) {
         out[EAX] = LEAF_HYPERVISOR_CLOCKS; /* the highest */
-        out[EBX] = four_characters("VMwa");
-        out[ECX] = four_characters("reVM");
-        out[EDX] = four_characters("ware");
+        const char *name = vcpu->features.vmware ? "VMwareVMware" : "ring3ring3ri";
+        out[EBX] = four_characters(name);
+        out[ECX] = four_characters(name + 4);
+        out[EDX] = four_characters(name + 8);
     } else if (leaf == LEAF_HYPERVISOR_CLOCKS) {
         out[EAX] = (uint32_t)(vcpu->tsc_hz / 1000);
         out[EBX] = APIC_TIMER_HZ / 1000;

@@ -234,6 +234,7 @@ static void model_fill(struct cpu_features *f, const struct model *m)
     f->max_leaf = m->max_leaf;
     f->max_extended_leaf = m->max_extended_leaf;
     snprintf(f->brand, sizeof(f->brand), "%s", m->brand);
+    f->vmware = true;
     for (unsigned i = 0; i < m->feature_count; i++)
         feature_set(f, m->features[i], true);
     if (!m->features) {

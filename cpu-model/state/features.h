@@ -121,6 +121,7 @@ struct cpu_features {
     uint32_t max_leaf,
         max_extended_leaf; /* max_leaf 0: no CPUID instruction (486 before DX4) is not modelled; 1 at least */
     char brand[49];
+    bool vmware; /* the machine has VMware's backdoor: CPUID tells guests where they look for it */
 };
 
 static inline bool cpu_has_bit(const struct cpu_features *f, enum cpuid_word word, unsigned bit)

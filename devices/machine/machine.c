@@ -390,6 +390,7 @@ static int create_parts(struct machine *m, struct error *err)
     config.tsc_deadline = cpu_has(&m->vcpu->features, TSC_DEADLINE);
     config.tsc_hz = m->vcpu->tsc_hz;
     config.apic_hz = APIC_TIMER_HZ;
+    config.vmport = m->vcpu->features.vmware;
     cpuid_leaf(m->vcpu, 1, 0, cpuid);
     config.cpuid[0] = cpuid[0];
     config.cpuid[1] = cpuid[3];

@@ -199,7 +199,7 @@ static const struct option table[] = {
     {"accel", "ENGINE", options_set_accel,
      "engine: bt[,tb-size=MB][,without=FEATURE+FEATURE] translates, interp interprets, "
      "verify does both and compares"},
-    {"machine", "NAME", options_set_machine, "machine: pc[,accel=ENGINE] (-machine help)"},
+    {"machine", "NAME", options_set_machine, "machine: pc[,accel=ENGINE][,vmport=off] (-machine help)"},
     {"M", "NAME", options_set_machine, NULL},
     {"smp", "N", options_set_smp, "number of processors: 1"},
     {"rtc", "base=B", options_set_rtc,

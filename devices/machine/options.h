@@ -70,6 +70,7 @@ struct machine_options {
     bool full_screen;
     bool window; /* the machine is shown in a window; its consoles are there unless said otherwise */
     bool no_vga, vga_given;
+    bool no_vmport; /* the machine is without VMware's backdoor */
     bool no_defaults;
     enum { VGA_MMIO_AUTO, VGA_MMIO_OFF, VGA_MMIO_ON } vga_mmio; /* auto: on, but for firmware that -bios names */
     unsigned vga_width, vga_height;                             /* pixels that the monitor likes best; 0: not said */

@@ -151,8 +151,8 @@ int options_set_accel(struct machine_options *o, const char *value, struct error
 
 /* --- the machine -------------------------------------------------------------------------------------------------- */
 
-/* What QEMU's users say of parts that this machine always or never has. */
-static int check_part(const struct pairs *pair, const char *value, struct error *err)
+/* Parts of the machine; also what QEMU's users say of those that it always or never has. */
+static int set_part(struct machine_options *o, const struct pairs *pair, const char *value, struct error *err)
 {
     static const struct {
         const char *key;
@@ -161,6 +161,14 @@ static int check_part(const struct pairs *pair, const char *value, struct error 
                  {"smbus", true}, {"usb", false}, {"sata", false}, {"nvdimm", false}};
     bool on;
 
+    if (!strcmp(pair->key, "vmport")) {
+        if (!strcmp(pair->value, "auto"))
+            on = true;
+        else if (!pairs_switch(pair, &on))
+            return INVALID("-machine %s: vmport takes on, off or auto", value);
+        o->no_vmport = !on;
+        return 0;
+    }
     if (!strcmp(pair->key, "dump-guest-core") || !strcmp(pair->key, "mem-merge"))
         return 0; /* nothing here depends on them */
     for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
@@ -171,7 +179,8 @@ static int check_part(const struct pairs *pair, const char *value, struct error 
         return INVALID("-machine %s: this machine has %s=%s always; leave it out", value, pair->key,
                        parts[i].there ? "on" : "off");
     }
-    return INVALID("-machine %s: unknown property '%s'; there are type=pc and accel=ENGINE", value, pair->key);
+    return INVALID("-machine %s: unknown property '%s'; there are type=pc, accel=ENGINE and vmport=on|off", value,
+                   pair->key);
 }
 
 int options_set_machine(struct machine_options *o, const char *value, struct error *err)
@@ -188,7 +197,7 @@ int options_set_machine(struct machine_options *o, const char *value, struct err
             o->machine_accel_given = true;
             r = set_engine(o, pairs.value, "-machine", value, err);
         } else if (strcmp(pairs.key, "type")) {
-            r = check_part(&pairs, value, err);
+            r = set_part(o, &pairs, value, err);
         } else if (strcmp(pairs.value, "pc")) {
             r = INVALID("-machine %s: no such machine; there is pc (-machine help)", value);
         }

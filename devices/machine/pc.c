@@ -520,7 +520,7 @@ static int map_chips(struct pc *pc, struct error *err)
         {0x4d0, 2, &i8259_elcr_ops, &pc->pic, "8259 edge/level registers"},
         {0x40, 4, &i8254_ops, &pc->pit, "8254 timer"},
         {0x61, 1, &i8254_port61_ops, &pc->pit, "system control port B"},
-        {VMWARE_PORT, VMWARE_PORTS, &vmware_ops, &pc->vmware, "VMware backdoor"},
+        {c->vmport ? VMWARE_PORT : 0, VMWARE_PORTS, &vmware_ops, &pc->vmware, "VMware backdoor"},
         {0x60, 1, &i8042_data_ops, &pc->kbc, "8042 data"},
         {0x64, 1, &i8042_command_ops, &pc->kbc, "8042 command"},
         {0x70, 2, &mc146818_ops, &pc->rtc, "MC146818 clock"},

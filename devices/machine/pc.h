@@ -76,6 +76,7 @@ struct pc_config {
     uint8_t phys_bits;
     uint64_t tsc_hz;
     uint32_t apic_hz;
+    bool vmport; /* VMware's backdoor is there */
 
     void *context;                    /* first argument of the callbacks */
     void (*interrupt)(void *context); /* pc_interrupt_pending() may have become true */

@@ -310,6 +310,7 @@ int machine_create_vcpu(struct machine *m, struct error *err)
     int r = cpu_model_parse(m->options.cpu, &m->vcpu->features, err);
     if (r)
         return r;
+    m->vcpu->features.vmware = !m->options.no_vmport;
     for (unsigned i = 0; i < ARRAY_LEN(engines); i++)
         if (!strcmp(engines[i]->name, m->options.accel))
             m->engine = engines[i];

@@ -50,6 +50,10 @@ Test(cpuid, vendor_strings)
     memcpy(text, &out[EBX], 12);
     cr_expect_str_eq(text, "VMwareVMware");
     cr_expect_eq(out[EAX], 0x40000010);
+    vcpu->features.vmware = false;
+    cpuid_leaf(vcpu, 0x40000000, 0, out);
+    memcpy(text, &out[EBX], 12);
+    cr_expect_str_eq(text, "ring3ring3ri");
     free(vcpu);
 
     vcpu = make("486");

@@ -314,7 +314,12 @@ Test(options, machine_names_the_engine_too)
     REFUSED("-machine", "pc,usb=on");
     SAYS("usb=off always");
     REFUSED("-machine", "pc,colour=red");
-    SAYS("'colour'; there are type=pc and accel=ENGINE");
+    SAYS("'colour'; there are type=pc, accel=ENGINE and vmport=on|off");
+    cr_assert_eq(BOOT("-machine", "pc,vmport=off"), 0, "%s", err.text);
+    cr_assert(options.no_vmport);
+    cr_assert_eq(BOOT("-machine", "pc,vmport=auto"), 0, "%s", err.text);
+    cr_assert_not(options.no_vmport);
+    REFUSED("-machine", "pc,vmport=maybe");
     cr_assert_eq(BOOT("-smp", "1,sockets=1,cores=1,threads=1,maxcpus=1"), 0, "%s", err.text);
     REFUSED("-smp", "1,cores=2");
     cr_assert_eq(BOOT("-boot", "menu=on,order=dc,strict"), 0, "%s", err.text);
