@@ -166,7 +166,7 @@ real_attack:
     .irp reg, ds, es, fs, gs
     mov %eax, %\reg
     .endr
-    mov $SEL_DATA16, %eax
+    mov %cs:task + 80, %eax
     mov %eax, %ss
     ljmp $SEL_CODE16, $LOW(real_start)
 real_back:

@@ -5,7 +5,7 @@ hostile32.S tries the forms of forms32.inc as this script says: it writes page t
 guest's memory and reads what came of each form. All engines get the same attacks one after another and have to agree on
 every register, exception and stored byte; whether a form may get through is decided here, from the SDM's rules alone.
 
-Usage: isolation32.py [--long]; environment: RING3, TEST_KERNELS.
+Usage: isolation32.py [--long] [--seed N]; environment: RING3, TEST_KERNELS.
 """
 import dataclasses
 import os
@@ -23,7 +23,7 @@ PARAMETERS = ["paging", "cr4", "kernel_cr3", "cr3", "bits", "real", "a20", "cs",
               "distance", "index", "skip", "only", "copies", "code"]
 RECORD = ["vector", "error", "cr2", "eflags", "eip", "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "cs", "ss", "es"]
 EXIT, NOT_RUN = 0x30, 0xFFFFFFFE
-TARGET, USER_CODE32, USER_CODE16, USER_DATA, CODE32, CODE16, DATA = 0x60, 0x3B, 0x83, 0x43, 0x08, 0x18, 0x10
+TARGET, USER_CODE32, USER_CODE16, USER_DATA, CODE32, CODE16, DATA, DATA16 = 0x60, 0x3B, 0x83, 0x43, 0x08, 0x18, 0x10, 0x20
 PRESENT, WRITABLE, USER, PSE = 1, 2, 4, 0x80
 CR4_PSE, CR4_PAE, CR4_SMEP = 0x10, 0x20, 0x100000
 
@@ -142,8 +142,9 @@ class Machine(Hostile):
             pages[at] = self.page | PRESENT | WRITABLE | USER
             pages[at + 4096] = self.page + 4096 | PRESENT | WRITABLE
         pages[NOT_CODE] = pages[HOME] | (1 << 63 if paging == 2 else 0)
-        for page in range(0x72, 0x80):
+        for page in range(0x72, 0x7F):
             del pages[page << 12]
+        pages[LOW_HOME + 0xF000] = pages[LOW_HOME]
         for at in range(self.code, self.code_end, 4096):
             pages[at + KERNEL_CODE] = at | PRESENT
         pages.update(extra)
@@ -186,7 +187,7 @@ class Machine(Hostile):
         else:
             cs, ss, esp, selector = CODE32 if mode.bits == 32 else CODE16, DATA, self.stack + 0xF00, TARGET
         if mode.kind == "real":
-            esp = 0x7000
+            ss, esp = DATA16, 0x7000
         index = (attack.distance % G4) // 8 | attack.high << 29
         values = {"paging": mode.paging, "cr4": attack.cr4 | (CR4_PSE if mode.paging == 1 else CR4_PAE if mode.paging else 0),
                   "kernel_cr3": cr3, "cr3": cr3, "bits": mode.bits, "real": mode.kind == "real", "a20": attack.a20, "cs": cs,
@@ -305,7 +306,10 @@ def skipped(attack):
     if mode.kind == "v86" and attack.home + attack.distance > 0xFFFF:
         skip |= STACK  # SP is what counts
     if mode.kind == "real":
-        skip |= STACK | HUGE | FETCH | INNER
+        skip |= HUGE | FETCH | INNER
+        at = attack.home + attack.distance
+        if attack.big or attack.expect != "same" or at & 1 or not 0x100 <= at % 0x1000 <= 0xF00 or at > 0xFFFF:
+            skip |= STACK  # the next exception would end the guest
     if attack.base:
         skip |= FLAT
     if not mode.paging:
@@ -364,13 +368,17 @@ def hits(mode, source):
                 home = (HOME - base) % G4
                 if home + offset >= 1 << 16 and not big:
                     continue
-                yield Attack(mode, base, home, offset, copies=True, big=big, template=template if offset & 1 else b"", high=offset % 8)
+                yield Attack(mode, base, home, offset, copies=True, big=big, template=template if offset & 1 else b"", high=offset % 8,
+                             eflags=0x400 * (offset >> 1 & 1))
     for base in (HOME - 0xF000, HOME - 0xFFF0):  # 64 KiB end inside the page
         for offset in (0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF):
             for limit in (0xFFFF, G4 - 1):
                 yield Attack(mode, base, 0xF800, offset - 0xF800, copies=True, big=False, limit=limit)
     for back in (1, 2, 3, 4, 8, 15, 31, 100):  # 4 GiB do
         yield Attack(mode, HOME + 0x800, G4 - back - 0x100, 0x100, copies=True)
+        yield Attack(mode, HOME + 0x800, 0, back, copies=True)
+        yield Attack(mode, LOW_HOME, 0, back, copies=True, big=False, limit=0xFFFF)
+        yield Attack(mode, LOW_HOME, 0, 0x10000 - back, copies=True, big=False, eflags=0x400)
 
 
 def code_attacks(mode, machine):
@@ -405,6 +413,8 @@ def v86_attacks(mode):
             yield Attack(mode, base, start, distance + 0x408, "faults", skip=NARROW, high=5)
     for base in (0xFFFF0, 0xFFF00, 0xF8000, 0xE0000):
         yield Attack(mode, base, 0xFFE0, 8, "faults")  # the kernel above 1 MiB
+    for offset in (0, 1, 2, 3, 4, 7, 8, 15, 31, 0xFFF0, 0xFFFC, 0xFFFE, 0xFFFF):  # around the end, which is in the page too
+        yield Attack(mode, LOW_HOME, 0, offset, copies=True, eflags=0x400 * (offset & 1))
     for offset in (0xFFF0, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF):
         yield Attack(mode, LOW_HOME - 0xF000, 0xF800, offset - 0xF800, copies=True)
 
@@ -447,7 +457,7 @@ def kinds_of_attack(mode, machines, long, source):
 
 def attack_all(machines, long):
     judge = Judge(machines)
-    source = random.Random(32)
+    source = random.Random(int(sys.argv[sys.argv.index("--seed") + 1]) if "--seed" in sys.argv else 32)
     extras = {paging: outside(machines[0], paging) for paging in (1, 2)}
     for mode in MODES:
         before, worked = judge.attempts, judge.worked
@@ -473,8 +483,8 @@ def real_attacks(mode, machine):
     page = machine.page
     for limit in (0xFFFF, G4 - 1):
         for start in (0, 0x10, 0x8000, 0xF000):
-            for offset in (0, 0x800, 0xFF0, 0xFFC, 0xFFD, 0xFFF):
-                yield Attack(mode, page - start, start, offset, copies=True, limit=limit)
+            for offset in (0, 0x400, 0x800, 0x8F0, 0xFF0, 0xFFC, 0xFFD, 0xFFF):
+                yield Attack(mode, page - start, start, offset, copies=True, limit=limit, big=offset & 0x100 != 0)
         for offset in (0xFFF0, 0xFFFC, 0xFFFF):
             yield Attack(mode, page - 0xF000, 0xF800, offset - 0xF800, copies=True, limit=limit)
     for distance in (0x10000, 0x7FFF0000, 0x80000000, 0xFFFF0000):
