@@ -382,15 +382,19 @@ def hits(mode, source):
 
 
 def code_attacks(mode, machine):
-    """The attacked page as code: users may not execute what NX says, nor the kernel what users may (SMEP)."""
-    if mode.ring == 3 and mode.paging == 1 or mode.ring == 0 and not machine.smep:
-        return
+    """The attacked page as code: users may not execute what NX says, nor the kernel what users may (SMEP), and no
+    instruction goes on in a page that may not be read."""
     for number, flags in enumerate(machine.flags[mode.bits]):
-        if flags & FLAT and flags & FETCH:
-            if mode.ring == 0:
-                yield Attack(mode, 0, HOME, 0, "faults", only=number, cr4=CR4_SMEP, code=KERNEL_CODE)
-            else:
-                yield Attack(mode, 0, HOME, NOT_CODE - HOME, "faults", only=number)
+        if not (flags & FLAT and flags & FETCH):
+            continue
+        if mode.ring == 0 and machine.smep:
+            yield Attack(mode, 0, HOME, 0, "faults", only=number, cr4=CR4_SMEP, code=KERNEL_CODE)
+        if mode.ring == 3 and mode.paging == 2:
+            yield Attack(mode, 0, HOME, NOT_CODE - HOME, "faults", only=number)
+        for code in (b"\xb8", b"\x90\x90\xe8\0", b"\x66", b"\x0f", b"\xf2\xf0\x2e", b"\x8b\x80\0\0\0", b"\xcd", b"\xc7\x05" + b"\0" * 5):
+            template = bytes(4096 - len(code)) + code
+            if mode.ring == 3:
+                yield Attack(mode, 0, HOME, 4096 - len(code), "faults", only=number, template=template, copies=True)
 
 
 def table_attacks(mode, machine):
