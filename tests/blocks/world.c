@@ -463,7 +463,8 @@ static void compare_vector(struct report *r, struct world *world)
     uint8_t area[2][832];
     memcpy(area[0], world->reference->vector_area, sizeof(area[0]));
     memcpy(area[1], world->tested->vector_area, sizeof(area[1]));
-    bool faulted = last_vector(world) == EXC_PF || last_vector(world) == EXC_GP;
+    unsigned vector = last_vector(world);
+    bool faulted = vector == EXC_PF || vector == EXC_GP || vector == EXC_SS;
     if (faulted && (area[0][3] ^ area[1][3]) & 0x38 && (!(area[0][3] & 0x38) || !(area[1][3] & 0x38))) {
         vector_zero_top(area[0]);
         vector_zero_top(area[1]);
