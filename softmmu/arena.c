@@ -67,6 +67,9 @@ static bool used_collect(struct used_ranges *used)
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];
     bool line_start = true;
+    for (int n = 0; ok && n < SANITIZER_STRETCHES; n++)
+        ok = used_add_mapping(used, sanitizer_stretch((unsigned)n), SANITIZER_STRETCH) &&
+             used_add_mapping(used, sanitizer_shadow(sanitizer_stretch((unsigned)n)), SANITIZER_STRETCH / 8);
     while (ok && maps && fgets(line, sizeof(line), maps)) {
         uint64_t start, end;
         char right[2];
@@ -91,8 +94,9 @@ static unsigned used_conflicts(const struct used_ranges *used, uint64_t start, u
     return conflicts;
 }
 
-/* The residue for an arena of `size` bytes with the fewest conflicts; almost always there is one with none. */
-static uint64_t choose_residue(const struct used_ranges *used, uint64_t size, uint32_t where)
+/* The residue for an arena of `size` bytes with the fewest conflicts; almost always there is one with none. False:
+ * there is not. */
+static bool choose_residue(const struct used_ranges *used, uint64_t size, uint32_t where, uint64_t *residue_chosen)
 {
     uint64_t best = LOWEST, room = ALIAS_DISTANCE - LOWEST - size - GUARD;
     if (where)
@@ -108,7 +112,8 @@ static uint64_t choose_residue(const struct used_ranges *used, uint64_t size, ui
             best_conflicts = conflicts;
         }
     }
-    return best;
+    *residue_chosen = best;
+    return !best_conflicts;
 }
 
 static bool alias_is(const uint64_t *set, unsigned k)
@@ -129,7 +134,8 @@ static void release(struct arena *arena, uint64_t residue)
     memset(arena->borrowed, 0, sizeof(arena->borrowed));
 }
 
-static void reserve_aliases(struct arena *arena, uint64_t residue)
+/* alone: nothing in use conflicts, so that what AddressSanitizer has there may be borrowed. */
+static void reserve_aliases(struct arena *arena, uint64_t residue, bool alone)
 {
     for (unsigned k = 0; k < ARENA_ALIASES; k++) {
         void *wanted = (void *)((uint64_t)k * ALIAS_DISTANCE + residue - GUARD);
@@ -140,7 +146,7 @@ static void reserve_aliases(struct arena *arena, uint64_t residue)
         }
         if (got != MAP_FAILED) /* a kernel without MAP_FIXED_NOREPLACE took the address as a hint */
             munmap(got, arena->size + 2 * GUARD);
-        if (sanitizer_lends((uint64_t)wanted, arena->size + 2 * GUARD))
+        if (alone && sanitizer_lends((uint64_t)wanted, arena->size + 2 * GUARD))
             arena->borrowed[k / 64] |= BIT(k % 64);
         else
             arena->aliases_failed++;
@@ -148,10 +154,13 @@ static void reserve_aliases(struct arena *arena, uint64_t residue)
 }
 
 /* C code with AddressSanitizer that looks at the arena looks at its shadow first, which must not be lent then. */
-static bool shadow_is_alias(const struct arena *arena, uint64_t base)
+static bool shadow_is_lent(const struct arena *arena, uint64_t base)
 {
     uint64_t distance = (sanitizer_shadow(base) - base) % ALIAS_DISTANCE, room = arena->size + 2 * GUARD;
-    return SANITIZER_TAKES_ADDRESSES && (distance < room || ALIAS_DISTANCE - distance < room);
+    bool lent = false;
+    for (unsigned i = 0; i < ARRAY_LEN(arena->borrowed); i++)
+        lent |= arena->borrowed[i];
+    return lent && (distance < room || ALIAS_DISTANCE - distance < room);
 }
 
 /* Where the memory itself goes: a reserved alias far from the host's own mappings, or, if there is none, anywhere. */
@@ -160,7 +169,7 @@ static uint8_t *choose_base(const struct arena *arena, uint64_t residue)
     for (unsigned i = 0; i < ARENA_ALIASES; i++) {
         unsigned k = (i + ARENA_ALIASES / 4) % ARENA_ALIASES;
         uint64_t base = k * ALIAS_DISTANCE + residue;
-        if (alias_is(arena->reserved, k) && !shadow_is_alias(arena, base))
+        if (alias_is(arena->reserved, k) && !shadow_is_lent(arena, base))
             return (uint8_t *)base;
     }
     return NULL;
@@ -219,9 +228,9 @@ int arena_create(struct arena *arena, uint64_t bytes, uint32_t where, struct err
             free(used.range);
             return error_set(err, -ENOMEM, "cannot list the process's mappings: out of memory");
         }
-        residue = choose_residue(&used, arena->size, where);
+        bool without_conflict = choose_residue(&used, arena->size, where, &residue);
         free(used.range);
-        reserve_aliases(arena, residue);
+        reserve_aliases(arena, residue, without_conflict);
     } else {
         arena->aliases_failed = ARENA_ALIASES;
     }

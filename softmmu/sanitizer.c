@@ -3,7 +3,7 @@
  *
  * Its layout on x86-64: shadow of low addresses, a gap nobody may touch, shadow of high addresses, high addresses. A
  * piece of the high shadow is free to lend if the addresses it stands for are reserved, so that they never need it.
- * What lies elsewhere (the gap, unused room of its heap) is only good if it is inaccessible as it is.
+ * The gap and idle room of its heap are inaccessible as they are.
  *
  * Thread: start-up and shutdown only. Source: AddressSanitizer's documentation, "Address space layout".
  */
@@ -45,6 +45,30 @@ static bool is_high_shadow(uint64_t start, uint64_t size)
     return start >= sanitizer_shadow(high) && start + size <= high;
 }
 
+/* Its heap on x86-64: 64 places of 64 GiB, objects from the start on, lists of free ones from 7/8 on. */
+uint64_t sanitizer_stretch(unsigned n)
+{
+    return 0x600000000000 + n / 2 * (64ull << 30) + n % 2 * (56ull << 30);
+}
+
+/* Room of the heap that never comes into use. */
+static bool is_idle_heap(uint64_t start, uint64_t size)
+{
+    if (start < sanitizer_stretch(0) || start + size > sanitizer_stretch(SANITIZER_STRETCHES))
+        return false;
+    for (unsigned n = 0; n < SANITIZER_STRETCHES; n++)
+        if (start < sanitizer_stretch(n) + SANITIZER_STRETCH && start + size > sanitizer_stretch(n))
+            return false;
+    return true;
+}
+
+/* Between the shadows of low and of high addresses. */
+static bool is_gap(uint64_t start, uint64_t size)
+{
+    return start >= sanitizer_shadow(sanitizer_shadow(0)) &&
+           start + size <= sanitizer_shadow(sanitizer_shadow(USER_END));
+}
+
 static bool inaccessible(uint64_t start, uint64_t size)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -64,13 +88,13 @@ static bool reserve(uint64_t start, uint64_t size)
 {
     void *got =
         mmap((void *)start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    return got == (void *)start || inaccessible(start, size);
+    return got == (void *)start || (is_idle_heap(start, size) && inaccessible(start, size));
 }
 
 bool sanitizer_lends(uint64_t start, uint64_t size)
 {
     if (!is_high_shadow(start, size))
-        return inaccessible(start, size);
+        return (is_gap(start, size) || is_idle_heap(start, size)) && inaccessible(start, size);
     return reserve(address_of(start), size << shadow_scale()) && !mprotect((void *)start, size, PROT_NONE);
 }
 

@@ -21,16 +21,30 @@
 #define SANITIZER_TAKES_ADDRESSES 0
 #endif
 
+#define SANITIZER_STRETCH (2ull << 30) /* bytes of each that may come into use */
+
 #if SANITIZER_TAKES_ADDRESSES
 
 /* Where the shadow of an address lies. */
 uint64_t sanitizer_shadow(uint64_t address);
+
+/* Its heap has places, each for another size of object, of which those in use grow from their start and from near their
+ * end. Where the n-th of these stretches begins. */
+enum { SANITIZER_STRETCHES = 128 };
+uint64_t sanitizer_stretch(unsigned n);
 
 /* Makes [start, +size) inaccessible for as long as the arena lives, if it is the sanitizer's and not in use. */
 bool sanitizer_lends(uint64_t start, uint64_t size);
 void sanitizer_gets_back(uint64_t start, uint64_t size);
 
 #else
+
+enum { SANITIZER_STRETCHES = 0 };
+
+static inline uint64_t sanitizer_stretch(unsigned n)
+{
+    return n;
+}
 
 static inline uint64_t sanitizer_shadow(uint64_t address)
 {

@@ -41,7 +41,7 @@ static void make_space(struct space *space)
 
 static bool alias_reserved(const struct arena *arena, unsigned k)
 {
-    return arena->reserved[k / 64] >> k % 64 & 1;
+    return (arena->reserved[k / 64] | arena->borrowed[k / 64]) >> k % 64 & 1;
 }
 
 Test(arena, every_alias_is_taken_or_reported)
@@ -70,9 +70,7 @@ Test(arena, every_alias_is_taken_or_reported)
         }
     }
     cr_assert_eq(reserved + arena.aliases_failed, ARENA_ALIASES);
-#ifndef __SANITIZE_ADDRESS__
     cr_assert_eq(arena.aliases_failed, 0);
-#endif
     cr_assert_neq(residue, 0xffffffffff600000 & (BIT(ARENA_ALIAS_SHIFT) - 1));
     arena_destroy(&arena);
     cr_assert_null(arena.base);
@@ -88,7 +86,7 @@ Test(arena, two_live_side_by_side)
     one.base[5] = 1;
     two.base[5] = 2;
     cr_assert_eq(one.base[5], 1);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_ADDRESS__ /* what the first has borrowed is not there for the second */
     cr_assert_eq(two.aliases_failed, 0);
 #endif
     arena_destroy(&one);
