@@ -320,10 +320,13 @@ static enum exec_result compare(struct vcpu *vcpu, const struct insn *insn, bool
         string_counted(vcpu, &op, done);
         count -= done;
         bool stop = !count || compare_stops(insn, a, b);
-        if (stop || string_interrupted(vcpu, &op)) {
+        /* Else a fault at a later pair would show whether the engine had had a look in between. */
+        if (stop || op.one_by_one)
             vcpu->flags = flags_of_compare(a, b, op.size);
-            return stop ? EXEC_NEXT : EXEC_REPEAT;
-        }
+        if (stop)
+            return EXEC_NEXT;
+        if (string_interrupted(vcpu, &op))
+            return EXEC_REPEAT;
     }
     return EXEC_NEXT;
 }

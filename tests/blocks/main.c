@@ -48,7 +48,7 @@ struct run {
     uint64_t seed, first, count;
     unsigned seconds, show;
     struct world world;
-    uint64_t programs, modes[BLOCK_MODES], steps, left_out, failures, interrupts;
+    uint64_t programs, modes[BLOCK_MODES], steps, left_out, failures, interrupts, late;
 };
 
 static void stop_vcpu(void *vcpu)
@@ -175,6 +175,27 @@ static void check_interrupts(struct run *run, const struct program *program, uin
     }
 }
 
+/* An interrupt that comes at any time, a few times. What fails is not shrunk: it may not come again. */
+static void check_late(struct run *run, struct program *program, uint64_t number, struct random *r)
+{
+    enum { TRIES = 4, LONGEST_NS = 80000 };
+    char text[4096];
+    program->start.eflags |= FLAG_IF;
+    for (unsigned i = 0; i < TRIES; i++) {
+        watchdog_begin(number);
+        bool worth = world_run_late(&run->world, &program->start, BUDGET, 1 + (long)(random_word(r) % LONGEST_NS));
+        bool same = !worth || world_same(&run->world, text, sizeof(text));
+        watchdog_end();
+        run->late += worth;
+        if (same || run->failures++ >= run->show)
+            continue;
+        printf("FAILED program %llu with an interrupt at %llx, of %u tries:\n%s", (unsigned long long)number,
+               (unsigned long long)run->world.late.moment.rip, TRIES, text);
+        print_program(program);
+        fflush(stdout);
+    }
+}
+
 /* Each a few times, with registers and places by chance. */
 static void run_known(struct run *run)
 {
@@ -218,6 +239,8 @@ static void run_programs(struct run *run)
             fail(run, &program, number, text, sizeof(text));
         else if (number % 8 == 0)
             check_interrupts(run, &program, number);
+        else if (number % 8 == 1 && !left_out)
+            check_late(run, &program, number, &r);
     }
     printf("%llu programs in %.1f s\n", (unsigned long long)run->programs, seconds_now() - begin);
 }
@@ -229,8 +252,9 @@ static int summary(struct run *run)
     for (unsigned i = 0; i < BLOCK_MODES; i++)
         printf(" %llu", (unsigned long long)run->modes[i]);
     run->world.engine->report(run->world.tested, text, sizeof(text));
-    printf("\n%llu instructions, %llu interrupts\n%s\n%s: %llu failures\n", (unsigned long long)run->steps,
-           (unsigned long long)run->interrupts, text, run->variant->name, (unsigned long long)run->failures);
+    printf("\n%llu instructions, %llu interrupts, %llu that came while the program ran\n%s\n%s: %llu failures\n",
+           (unsigned long long)run->steps, (unsigned long long)run->interrupts, (unsigned long long)run->late, text,
+           run->variant->name, (unsigned long long)run->failures);
     return run->failures ? 1 : 0;
 }
 

@@ -82,14 +82,31 @@ static void mmio_write(void *machine, gpa_t at, uint64_t value, unsigned size)
 static bool pending_interrupt(void *machine)
 {
     const struct world *world = machine;
-    return world->talk.acknowledged < world->talk.interrupts;
+    return world->talk.acknowledged < world->talk.interrupts || world->late.pending;
 }
 
 static int acknowledge_interrupt(void *machine)
 {
     struct world *world = machine;
+    if (world->talk.acknowledged >= world->talk.interrupts && !world->late.replaying) {
+        vector_park(world->running); /* memcpy uses vector registers */
+        moment_take(&world->late.moment, world);
+        world->late.taken = true;
+    }
+    if (world->talk.acknowledged >= world->talk.interrupts) {
+        world->late.pending = 0;
+        world->talk.interrupts++;
+    }
     say_to(world, world->running->rip);
     return 0x30 + (world->talk.acknowledged++ & 15);
+}
+
+/* From a signal handler. */
+static void raise_late(void *context)
+{
+    struct world *world = context;
+    world->late.pending = 1;
+    vcpu_kick(world->running, EVENT_INTR);
 }
 
 static int apic_msr(void *machine, uint32_t msr, uint64_t *value)
@@ -179,6 +196,11 @@ int world_create(struct world *world, const struct engine_ops *engine, const str
         return r;
     world->fresh = malloc(RAM_BYTES);
     world->result[0].ram = malloc(RAM_BYTES);
+    world->late_ram = malloc(RAM_BYTES);
+    world->late.moment.ram = malloc(RAM_BYTES);
+    if (!world->fresh || !world->result[0].ram || !world->late_ram || !world->late.moment.ram ||
+        !late_timer_create(raise_late, world))
+        return error_set(err, -ENOMEM, "no memory for the programs, or no timer");
     world->result[1].ram = world->ram;
     memcpy(world->fresh, data_pool, POOL_BYTES);
     for (unsigned at = 0; at < RAM_BYTES; at += 0x1000)
@@ -194,7 +216,10 @@ void world_destroy(struct world *world)
     world->engine->destroy(world->tested);
     shadow_vcpu_destroy(world->reference);
     shadow_vcpu_destroy(world->tested);
+    late_timer_destroy();
+    free(world->late.moment.ram);
     free(world->fresh);
+    free(world->late_ram);
     free(world->result[0].ram);
     space_destroy(&world->space);
     trap_thread_stop();
@@ -344,6 +369,17 @@ static bool mapping_kept(const struct world *world)
     return true;
 }
 
+static void give_late(struct world *world, struct vcpu *vcpu)
+{
+    struct late *late = &world->late;
+    vector_park(vcpu); /* memcmp uses vector registers */
+    if (!late->given && moment_is(&late->moment, world)) {
+        late->given = true;
+        late->pending = 1;
+        vcpu_kick(vcpu, EVENT_INTR);
+    }
+}
+
 bool world_run_reference(struct world *world, const struct start *start, uint64_t budget)
 {
     struct vcpu *vcpu = world->reference;
@@ -357,10 +393,16 @@ bool world_run_reference(struct world *world, const struct start *start, uint64_
     set_world(world, vcpu, start);
     trap_region_set(0, &region);
     for (world->steps = 0; world->steps < budget && exit == RUN_CONTINUE; world->steps++) {
+        if (world->late.replaying)
+            give_late(world, vcpu);
         if (!vcpu->run || vcpu->halted || events_due(vcpu))
             exit = events_handle(vcpu);
         if (exit != RUN_CONTINUE || vcpu->halted)
             continue;
+        /* The string instruction that was interrupted stops wherever it may; not the others, which may write over
+         * themselves. */
+        if (world->late.replaying && !world->late.given && vcpu->rip == world->late.moment.rip)
+            vcpu->run = 0;
         if (!in_code(vcpu) || !repeatable(world, vcpu, start->mode) || !interp_step(vcpu))
             exit = RUN_SHUTDOWN;
     }
@@ -388,6 +430,26 @@ void world_run_tested(struct world *world, const struct start *start)
     world->result[1].talk = world->talk;
     if (exit == RUN_FAILED)
         verify_reset(bt->verify);
+}
+
+bool world_run_late(struct world *world, const struct start *start, uint64_t budget, long nanoseconds)
+{
+    struct late *late = &world->late;
+    late->taken = late->given = false;
+    late_timer_start(nanoseconds);
+    world_run_tested(world, start);
+    late_timer_stop();
+    late->pending = 0;
+    if (!late->taken)
+        return false;
+    memcpy(world->late_ram, world->ram, RAM_BYTES);
+    late->replaying = true;
+    bool worth = world_run_reference(world, start, budget);
+    late->replaying = false;
+    memcpy(world->ram, world->late_ram, RAM_BYTES);
+    if (!late->given)
+        world->result[1].end = "an interrupt was taken where no instruction ends";
+    return worth || !late->given;
 }
 
 /* ---- the comparison ---- */

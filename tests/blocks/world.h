@@ -3,8 +3,8 @@
  * and must leave the same registers, memory, and talk with the devices.
  *
  * The devices are a page of registers (layout.h) and the ports: what they answer is a function of how often they were
- * asked. An interrupt is raised by a write to the device page, or waits from the start. One world a process. Thread:
- * one.
+ * asked. An interrupt is raised by a write to the device page, waits from the start, or comes at any time (late.h). One
+ * world a process. Thread: one.
  */
 #ifndef RING3_TESTS_BLOCKS_WORLD_H
 #define RING3_TESTS_BLOCKS_WORLD_H
@@ -12,7 +12,9 @@
 #include "cpu-model/exec/engine.h"
 #include "cpu-model/exec/interp.h"
 #include "softmmu/space.h"
+#include "tests/blocks/late.h"
 #include "tests/blocks/layout.h"
+#include "tests/blocks/talk.h"
 
 enum block_mode {
     MODE_64_KERNEL,
@@ -56,12 +58,6 @@ struct start {
     uint32_t chaos;         /* the engine's, if it has any */
 };
 
-/* What the CPU said to the world outside. */
-struct talk {
-    uint64_t hash;
-    unsigned reads, writes, interrupts, acknowledged;
-};
-
 struct result {
     const char *end; /* how it ended; null: halted */
     struct talk talk;
@@ -78,7 +74,9 @@ struct world {
     struct vcpu *running;
     struct talk talk;
     struct result result[2];
-    uint64_t steps; /* of the last reference run */
+    struct late late;
+    uint8_t *late_ram; /* what the run with a late interrupt left */
+    uint64_t steps;    /* of the last reference run */
 };
 
 int world_create(struct world *world, const struct engine_ops *engine, const struct engine_config *config,
@@ -90,6 +88,10 @@ void world_destroy(struct world *world);
 bool world_run_reference(struct world *world, const struct start *start, uint64_t budget);
 /* By the engine, which is stopped when it hangs (EVENT_STOP by the caller's watchdog). */
 void world_run_tested(struct world *world, const struct start *start);
+
+/* The engine with an interrupt that comes late.h's way after so many nanoseconds, and then the reference with the same.
+ * False: it came too late, or as for world_run_reference(). */
+bool world_run_late(struct world *world, const struct start *start, uint64_t budget, long nanoseconds);
 
 /* What differs between the two runs, as text. True: nothing. */
 bool world_same(struct world *world, char *text, size_t room);

@@ -252,6 +252,26 @@ Test(string, a_faulting_comparison_keeps_the_flags)
     bench_free(b);
 }
 
+Test(string, a_kick_before_the_fault_does_not_show_in_the_flags)
+{
+    struct bench *b = bench(3);
+    struct vcpu *v = &b->vcpu;
+    poke(b, PAGE_TABLE + (WINDOW / 4096 + 1) * 8, 8, 0);
+    v->gpr[REG_RDI] = WINDOW + 0xf00;
+    v->gpr[REG_RCX] = 0x1000;
+    v->gpr[REG_RAX] = 1;
+    v->flags = FLAG_OF | FLAG_ZF;
+    v->run = 0;
+    set_string(b, 0xae, 1, 'n', 8);
+    cr_expect_eq(exec_scas(v, &b->insn), EXEC_REPEAT);
+    cr_expect_eq(v->gpr[REG_RCX], 0x1000 - 0x100);
+    cr_expect_eq(v->flags, (uint64_t)(FLAG_OF | FLAG_ZF));
+    v->run = 1;
+    cr_expect_eq(exec_scas(v, &b->insn), EXEC_FAULT);
+    cr_expect_eq(v->flags, (uint64_t)(FLAG_OF | FLAG_ZF));
+    bench_free(b);
+}
+
 Test(string, count_zero_touches_nothing)
 {
     struct bench *b = bench(3);
