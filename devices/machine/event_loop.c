@@ -3,6 +3,9 @@
  *
  * Invariant: `armed` is what the timerfd was last set to; an expiry seen by the loop resets it to "never", so the owner
  * of the clock arms it again after running the clock. poll() rather than epoll: regular files count as always ready.
+ *
+ * A wake-up is never lost: one that the eventfd refuses is left in `missed`, which the next wait looks at, and the
+ * timer is made to end a wait that has begun. Whoever sets the timer meanwhile sees `missed` and does the same.
  */
 #include "devices/machine/event_loop.h"
 
@@ -54,11 +57,8 @@ void event_loop_remove(struct event_loop *loop, struct event_source *source)
     }
 }
 
-void event_loop_set_timer(struct event_loop *loop, uint64_t deadline)
+static void arm(const struct event_loop *loop, uint64_t deadline)
 {
-    if (deadline == loop->armed)
-        return;
-    loop->armed = deadline;
     struct itimerspec when = {0};
     if (deadline != EVENT_LOOP_NEVER) {
         when.it_value.tv_sec = (time_t)(deadline / 1000000000);
@@ -69,13 +69,25 @@ void event_loop_set_timer(struct event_loop *loop, uint64_t deadline)
     timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+void event_loop_set_timer(struct event_loop *loop, uint64_t deadline)
+{
+    if (deadline == loop->armed)
+        return;
+    loop->armed = deadline;
+    arm(loop, deadline);
+    if (__atomic_load_n(&loop->missed, __ATOMIC_SEQ_CST))
+        arm(loop, 0);
+}
+
 void event_loop_wake(struct event_loop *loop)
 {
     int saved = errno;
     uint64_t one = 1;
-    /* Fails only when the counter is full, and then the loop is woken anyway. */
-    ssize_t unused = write(loop->wake_fd, &one, sizeof(one));
-    (void)unused;
+    /* EAGAIN: the counter is full, and the loop is woken anyway. */
+    if (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN) {
+        __atomic_store_n(&loop->missed, true, __ATOMIC_SEQ_CST);
+        arm(loop, 0);
+    }
     errno = saved;
 }
 
@@ -109,7 +121,8 @@ void event_loop_wait(struct event_loop *loop, pthread_mutex_t *lock)
     fds[count + 1] = (struct pollfd){.fd = loop->timer_fd, .events = POLLIN};
 
     pthread_mutex_unlock(lock);
-    int ready = poll(fds, count + 2, -1);
+    bool missed = __atomic_exchange_n(&loop->missed, false, __ATOMIC_SEQ_CST);
+    int ready = poll(fds, count + 2, missed ? 0 : -1);
     pthread_mutex_lock(lock);
     if (ready <= 0)
         return;

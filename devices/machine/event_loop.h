@@ -31,6 +31,7 @@ struct event_loop {
     unsigned count;
     int timer_fd, wake_fd;
     uint64_t armed; /* CLOCK_MONOTONIC ns the timer is set to, or EVENT_LOOP_NEVER */
+    bool missed;    /* a wake-up that wake_fd did not take */
 };
 
 /* Returns 0 or -errno with a message. */

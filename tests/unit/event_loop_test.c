@@ -134,6 +134,48 @@ Test(event_loop, wakes_are_remembered_and_used_up)
     cr_assert_eq(poll(&fd, 1, 0), 0);
 }
 
+/* A host whose eventfd fails. */
+static void make_deaf(void)
+{
+    close(loop.wake_fd);
+    loop.wake_fd = -1;
+}
+
+Test(event_loop, a_wake_that_the_host_refuses_is_not_lost)
+{
+    make_deaf();
+    event_loop_wake(&loop);
+    event_loop_wait(&loop, &lock);
+}
+
+Test(event_loop, nor_is_it_by_a_timer_set_later)
+{
+    make_deaf();
+    event_loop_wake(&loop);
+    event_loop_set_timer(&loop, now() + 3600ull * 1000000000);
+    event_loop_wait(&loop, &lock);
+}
+
+static void *wake_unheard(void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&lock);
+    event_loop_wake(&loop);
+    event_loop_set_timer(&loop, now() + 7200ull * 1000000000);
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+Test(event_loop, nor_is_one_that_comes_while_the_loop_sleeps)
+{
+    pthread_t thread;
+    make_deaf();
+    event_loop_set_timer(&loop, now() + 3600ull * 1000000000);
+    cr_assert_eq(pthread_create(&thread, NULL, wake_unheard, NULL), 0);
+    event_loop_wait(&loop, &lock);
+    pthread_join(thread, NULL);
+}
+
 Test(event_loop, regular_files_are_always_ready)
 {
     struct probe a = {.source = {.events = POLLIN, .ready = on_ready, .context = &a}};
