@@ -75,38 +75,35 @@ static void store_to(struct maker *m, uint32_t at, bool full)
     if (!full && m->code_size != 2)
         b(m, 0x66);
     b(m, 0xc7);
-    b(m, wide(m) ? 4 : m->code_size == 2 ? 6 : 5);
-    if (wide(m))
-        b(m, 0x25);
-    bytes(m, m->code_size == 2 ? at - DATA : at, m->code_size == 2 ? 2 : 4);
+    absolute_operand(m, 0, at);
 }
 
-/* Writes a pointer to memory and goes there: FF /3 or /5. `offset` 0: to an item. */
-static void indirect(struct maker *m, unsigned selector, uint32_t offset, unsigned shift, unsigned what)
+/* A pointer's offset; 0: to an item. */
+static void pointer_offset(struct maker *m, uint32_t offset, unsigned shift)
 {
     unsigned size = m->code_size == 2 ? 2 : 4;
-    uint32_t at = DATA + data_address(m);
-    store_to(m, at, true);
     if (offset)
         bytes(m, offset, size);
     else
         put_target(m, size, shift);
-    store_to(m, at + size, false);
+}
+
+/* Writes a pointer to memory and goes there: FF /3 or /5. */
+static void indirect(struct maker *m, unsigned selector, uint32_t offset, unsigned shift, unsigned what)
+{
+    uint32_t at = DATA + data_address(m);
+    store_to(m, at, true);
+    pointer_offset(m, offset, shift);
+    store_to(m, at + (m->code_size == 2 ? 2 : 4), false);
     bytes(m, selector, 2);
     b(m, 0xff);
-    b(m, what << 3 | (wide(m) ? 4 : m->code_size == 2 ? 6 : 5));
-    if (wide(m))
-        b(m, 0x25);
-    bytes(m, m->code_size == 2 ? at - DATA : at, m->code_size == 2 ? 2 : 4);
+    absolute_operand(m, what, at);
 }
 
 static void direct(struct maker *m, unsigned selector, uint32_t offset, unsigned shift, bool call)
 {
     b(m, call ? 0x9a : 0xea);
-    if (offset)
-        bytes(m, offset, m->code_size == 2 ? 2 : 4);
-    else
-        put_target(m, m->code_size == 2 ? 2 : 4, shift);
+    pointer_offset(m, offset, shift);
     bytes(m, selector, 2);
 }
 

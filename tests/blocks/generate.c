@@ -407,10 +407,7 @@ static void make_self_modifying(struct maker *m)
         if (m->code_size == 2)
             b(m, 0x66);
         b(m, 0xc7);
-        b(m, wide(m) ? 4 : m->code_size == 2 ? 6 : 5);
-        if (wide(m))
-            b(m, 0x25);
-        bytes(m, m->code_size == 2 ? DEVICE + 0x100 - DATA : DEVICE + 0x100, m->code_size == 2 ? 2 : 4);
+        absolute_operand(m, 0, DEVICE + 0x100);
         b(m, any(m, 256));
         item->patch_at = item->length;
         item->patch_size = 3;
@@ -437,8 +434,8 @@ static void make_self_modifying(struct maker *m)
 /* mov byte [DEVICE + offset], n */
 static void store_to_device(struct maker *m, unsigned offset, unsigned n)
 {
-    bytes(m, wide(m) ? 0x2504c6 : m->code_size == 2 ? 0x06c6 : 0x05c6, wide(m) ? 3 : 2);
-    bytes(m, (m->code_size == 2 ? DEVICE - DATA : DEVICE) + offset, m->code_size == 2 ? 2 : 4);
+    b(m, 0xc6);
+    absolute_operand(m, 0, DEVICE + offset);
     b(m, n);
 }
 
@@ -609,10 +606,7 @@ static void add_loop(struct maker *m)
     if (m->code_size != 2)
         b(m, 0x66);
     b(m, 0xff);
-    b(m, wide(m) ? 0x0c : m->code_size == 2 ? 0x0e : 0x0d);
-    if (wide(m))
-        b(m, 0x25);
-    bytes(m, m->code_size == 2 ? COUNTER - DATA : COUNTER, m->code_size == 2 ? 2 : 4);
+    absolute_operand(m, 1, COUNTER);
     b(m, 0x0f);
     b(m, 0x85);
     item->rel_at = item->length;
@@ -630,10 +624,7 @@ static void add_count(struct maker *m)
     if (m->code_size != 2)
         b(m, 0x66);
     b(m, 0xc7);
-    b(m, wide(m) ? 0x04 : m->code_size == 2 ? 0x06 : 0x05);
-    if (wide(m))
-        b(m, 0x25);
-    bytes(m, m->code_size == 2 ? COUNTER - DATA : COUNTER, m->code_size == 2 ? 2 : 4);
+    absolute_operand(m, 0, COUNTER);
     bytes(m, 1 + any(m, 5), 2);
 }
 

@@ -109,6 +109,17 @@ static inline void memory_operand(struct maker *m, struct operand *o)
     }
 }
 
+/* ModRM with the operand [at], an address in the segment that starts at DATA in 16-bit code; in 64-bit code by a SIB
+ * byte. */
+static inline void absolute_operand(struct maker *m, unsigned reg, uint32_t at)
+{
+    bool small = m->code_size == 2;
+    b(m, reg << 3 | (wide(m) ? 4u : small ? 6u : 5u));
+    if (wide(m))
+        b(m, 0x25);
+    bytes(m, small ? at - DATA : at, small ? 2 : 4);
+}
+
 enum { REGISTER_ONLY = 1, MEMORY_ONLY = 2 };
 
 struct op {

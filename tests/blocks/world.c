@@ -85,18 +85,24 @@ static bool pending_interrupt(void *machine)
     return world->talk.acknowledged < world->talk.interrupts || world->late.pending;
 }
 
+/* The late interrupt is taken, and counts from now on. */
+static void take_late(struct world *world)
+{
+    struct late *late = &world->late;
+    if (!late->replaying) {
+        vector_park(world->running); /* memcpy uses vector registers */
+        moment_take(&late->moment, world);
+        late->taken = true;
+    }
+    late->pending = 0;
+    world->talk.interrupts++;
+}
+
 static int acknowledge_interrupt(void *machine)
 {
     struct world *world = machine;
-    if (world->talk.acknowledged >= world->talk.interrupts && !world->late.replaying) {
-        vector_park(world->running); /* memcpy uses vector registers */
-        moment_take(&world->late.moment, world);
-        world->late.taken = true;
-    }
-    if (world->talk.acknowledged >= world->talk.interrupts) {
-        world->late.pending = 0;
-        world->talk.interrupts++;
-    }
+    if (world->talk.acknowledged >= world->talk.interrupts)
+        take_late(world);
     say_to(world, world->running->rip);
     return 0x30 + (world->talk.acknowledged++ & 15);
 }

@@ -17,6 +17,7 @@
  */
 #define WITH_LONG_MODE
 #include "tests/kernels/lib.inc"
+#include "tests/isolation/form.inc"
 
     .set ANY, 0
     .set USER, 1            /* in ring 3 only */
@@ -29,16 +30,7 @@
 
     /* A form: name, flags; the code follows. On entry RBX, R12 hold HOME; RSI, R8, R11, R14 hold D; RDX, RDI, RBP, R9,
      * R10, R13, R15 hold HOME + D; RCX holds D / 8. */
-    .set forms, 0
-.macro FORM flags
-    int $VECTOR_EXIT
-    .pushsection .rodata.forms, "a"
-    .long 772f, \flags
-    .popsection
-    .set forms, forms + 1
-    .align 16
-772:
-.endm
+    FORM_TABLE .rodata.forms
     .section .rodata.forms, "a"
     .align 8
 form_table:
@@ -893,7 +885,8 @@ form_trampoline:
     .set form_count, forms
 
     .purgem FORM
-    .set forms, 0
+    .purgem LONG_FORM
+    FORM_TABLE .rodata.forms32
     .set B, 32
     .set SEL_TARGET_CODE, 0x1e8     /* neither is there */
     .set SEL_INNER_GATE, 0x1f0
@@ -905,20 +898,6 @@ form_table32:
     .align 4
 absolutes:
     .text
-.macro LONG_FORM label
-    .pushsection .rodata.absolutes, "a"
-    .long \label
-    .popsection
-.endm
-.macro FORM flags
-    int $VECTOR_EXIT
-    .pushsection .rodata.forms32, "a"
-    .long 772f, \flags
-    .popsection
-    .set forms, forms + 1
-    .align 16
-772:
-.endm
     CODE32
 #include "tests/isolation/forms32.inc"
     int $VECTOR_EXIT

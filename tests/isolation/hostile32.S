@@ -10,6 +10,7 @@
  * STR tells a handler its vector. Task switches set TS, so #NM alone is an interrupt gate.
  */
 #include "tests/kernels/lib.inc"
+#include "tests/isolation/form.inc"
 
     .set SEL_TARGET, 0x60           /* the attacked segment, for the form's CPL */
     .set SEL_TARGET0, 0x68          /* and for CPL 0 */
@@ -34,22 +35,8 @@ absolutes:
     .text
     .balign 4096
 forms32_start:
-    .set forms, 0
+    FORM_TABLE .rodata.forms32
     .set B, 32
-.macro LONG_FORM label
-    .pushsection .rodata.absolutes, "a"
-    .long \label
-    .popsection
-.endm
-.macro FORM flags
-    int $VECTOR_EXIT
-    .pushsection .rodata.forms32, "a"
-    .long 772f, \flags
-    .popsection
-    .set forms, forms + 1
-    .align 16
-772:
-.endm
     CODE32
 #include "tests/isolation/forms32.inc"
     int $VECTOR_EXIT
@@ -62,22 +49,8 @@ forms32_end:
     .purgem FORM
     .purgem A32
     .purgem LONG_FORM
-    .set forms, 0
+    FORM_TABLE .rodata.forms16, low_start, LOW_BASE
     .set B, 16
-.macro LONG_FORM label
-    .pushsection .rodata.absolutes, "a"
-    .long \label - low_start + LOW_BASE
-    .popsection
-.endm
-.macro FORM flags
-    int $VECTOR_EXIT
-    .pushsection .rodata.forms16, "a"
-    .long 772f - low_start, \flags
-    .popsection
-    .set forms, forms + 1
-    .align 16
-772:
-.endm
     .section .data.low, "aw"
     .code16
 #include "tests/isolation/forms32.inc"
