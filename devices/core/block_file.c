@@ -233,7 +233,7 @@ static int open_image(const struct block_config *config, bool write, struct erro
     case -ENOENT:
         if (!write)
             return FAILED(code, "no such file; check its name");
-        return FAILED(code, "no such file; an empty disk is made with: truncate -s 10G %s", path);
+        return FAILED(code, "no such file; an empty disk is made with: truncate -s 10G %s (1440K for a floppy)", path);
     case -EISDIR:
         return FAILED(code, "is a directory; give the image's file");
     case -EACCES:
@@ -266,7 +266,9 @@ static int find_size(struct block_file *file, struct error *err)
         return FAILED(-EINVAL, "is neither a file nor a block device; give a raw disk image");
     }
     if (!file->size)
-        return FAILED(-EINVAL, "is empty; give it a size with truncate -s 10G, or another image");
+        return FAILED(-EINVAL,
+                      "is empty; give another image, or make it an empty disk: truncate -s 10G %s (1440K for a floppy)",
+                      path);
     return 0;
 }
 
