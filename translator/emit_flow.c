@@ -198,7 +198,7 @@ bool same_page(const struct translation_job *job, uint64_t target)
     return !((target ^ job->tb->lin) & ~(uint64_t)GUEST_PAGE_OFFSET);
 }
 
-void emit_poll(struct translation_job *job, uint32_t exit)
+static void emit_poll(struct translation_job *job, uint32_t exit)
 {
     emit_room(job, 36);
     uint8_t *leave = e_poll(&job->e);
@@ -235,7 +235,7 @@ bool sp_unproven(const struct translation_job *job)
 }
 
 /* A direct way out with RSP misaligned goes to C, which chooses a block for that. */
-void emit_sp_check(struct translation_job *job, uint32_t exit)
+static void emit_sp_check(struct translation_job *job, uint32_t exit)
 {
     if (!sp_unproven(job))
         return;
@@ -246,7 +246,7 @@ void emit_sp_check(struct translation_job *job, uint32_t exit)
     e_patch8(aligned, job->e.at);
 }
 
-void emit_jump(struct translation_job *job, uint64_t target)
+uint32_t emit_before_leaving(struct translation_job *job, uint64_t target)
 {
     uint32_t exit = exit_add(job, target);
     emit_sp_check(job, exit);
@@ -254,6 +254,12 @@ void emit_jump(struct translation_job *job, uint64_t target)
         emit_poll(job, exit);
     if (!same_page(job, target))
         emit_guard(job, target, exit);
+    return exit;
+}
+
+void emit_jump(struct translation_job *job, uint64_t target)
+{
+    uint32_t exit = emit_before_leaving(job, target);
     emit_room(job, 12);
     exit_place(job, exit, e_jmp32(&job->e));
 }
@@ -343,11 +349,7 @@ static bool emit_call_direct(struct translation_job *job)
     if (job->insn.code_size != 8)
         back = (uint32_t)back;
     emit_push_constant(job, back);
-    uint32_t exit = exit_add(job, target);
-    if (target <= job->lin)
-        emit_poll(job, exit);
-    if (!same_page(job, target))
-        emit_guard(job, target, exit);
+    uint32_t exit = emit_before_leaving(job, target);
     emit_room(job, 60);
     exit_place(job, exit, e_call32(e));
     emit_landing(job, back);

@@ -450,12 +450,7 @@ static bool emit_call_direct(struct translation_job *job)
         return false;
     emit_target_check(job, offset);
     emit_push_value(job, job->insn.operand_size, offset_behind(job));
-    uint32_t exit = exit_add(job, target);
-    emit_sp_check(job, exit);
-    if (target <= job->lin)
-        emit_poll(job, exit);
-    if (!same_page(job, target))
-        emit_guard(job, target, exit);
+    uint32_t exit = emit_before_leaving(job, target);
     emit_room(job, 60);
     exit_place(job, exit, e_call32(&job->e));
     emit_landing(job, linear_of(job, offset_behind(job)));

@@ -146,11 +146,12 @@ bool descriptor_mark_busy(struct vcpu *vcpu, lin_t at, bool busy);
 /*
  * Loads a segment register in protected mode from a selector that is not null, with the checks of MOV and of task
  * switches: selector and rights faults are `vector` (#GP or #TS) with the selector; absent segments are #NP, #SS for
- * the stack. SS: writable, its DPL, the RPL and CPL all the same. CS: of a new task, whose CPL is the RPL.
+ * the stack. CS: of a new task, whose CPL is the RPL.
  */
 bool segment_load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector, uint8_t vector);
-bool segment_load_stack(struct vcpu *vcpu, uint16_t selector, uint8_t vector);
 bool segment_load_code(struct vcpu *vcpu, uint16_t selector, uint8_t vector);
+/* The same for a stack of a privilege level, its DPL and the RPL; *ss gets the cache. */
+bool segment_read_stack(struct vcpu *vcpu, uint16_t selector, unsigned level, uint8_t vector, struct segment *ss);
 
 /* A segment register that holds a null selector; what stays in the cache differs between the vendors. */
 void segment_set_null(struct vcpu *vcpu, unsigned segment, uint16_t selector);

@@ -47,6 +47,22 @@ static bool far_pointer(struct vcpu *vcpu, const struct insn *insn, unsigned siz
     return true;
 }
 
+/* The last of a far CALL's frame: CS and the way back. False: there is no room. */
+static bool push_return(struct vcpu *vcpu, const struct insn *insn, struct frame *frame)
+{
+    frame_push(frame, vcpu->segment[SEG_CS].selector);
+    frame_push(frame, rip_after(vcpu, insn));
+    return frame_fits(vcpu, frame);
+}
+
+static bool commit_frame(struct vcpu *vcpu, struct frame *frame)
+{
+    if (!frame_store(vcpu, frame))
+        return false;
+    reg_write(vcpu, REG_RSP, frame->sp_size, frame->sp);
+    return true;
+}
+
 /* --- Real and virtual-8086 mode ----------------------------------------------------------------------------------- */
 
 static enum exec_result far_paragraphs(struct vcpu *vcpu, const struct insn *insn, uint16_t selector, uint64_t offset,
@@ -56,18 +72,13 @@ static enum exec_result far_paragraphs(struct vcpu *vcpu, const struct insn *ins
 
     if (call) {
         frame_begin(&frame, vcpu, insn->operand_size);
-        frame_push(&frame, vcpu->segment[SEG_CS].selector);
-        frame_push(&frame, rip_after(vcpu, insn));
-        if (!frame_fits(vcpu, &frame))
+        if (!push_return(vcpu, insn, &frame))
             return EXEC_FAULT;
     }
     if (offset > vcpu->segment[SEG_CS].limit)
         return exec_fault_code(vcpu, EXC_GP, 0);
-    if (call) {
-        if (!frame_store(vcpu, &frame))
-            return EXEC_FAULT;
-        reg_write(vcpu, REG_RSP, frame.sp_size, frame.sp);
-    }
+    if (call && !commit_frame(vcpu, &frame))
+        return EXEC_FAULT;
     segment_set_real(vcpu, SEG_CS, selector);
     vcpu->rip = offset;
     return EXEC_JUMP;
@@ -81,7 +92,22 @@ static bool reserved_size(const struct vcpu *vcpu, uint32_t attributes)
     return vcpu_long_mode(vcpu) && (attributes & SEG_L) && (attributes & SEG_DB);
 }
 
-/* A direct far CALL or JMP to a code segment: privilege stays. */
+/* Goes to `offset` in the code segment of `d`, which is checked and in *cs; privilege stays. `frame`: of a CALL, or
+ * null. */
+static enum exec_result enter_code(struct vcpu *vcpu, struct segment *cs, struct descriptor *d, uint64_t offset,
+                                   struct frame *frame)
+{
+    if (!far_target_ok(vcpu, cs, offset) || !descriptor_mark_accessed(vcpu, d))
+        return EXEC_FAULT;
+    if (frame && !commit_frame(vcpu, frame))
+        return EXEC_FAULT;
+    cs->attributes |= SEG_TYPE_ACCESSED;
+    vcpu->segment[SEG_CS] = *cs;
+    vcpu->rip = offset;
+    return EXEC_JUMP;
+}
+
+/* A direct far CALL or JMP to a code segment. */
 static enum exec_result far_code(struct vcpu *vcpu, const struct insn *insn, uint16_t selector, uint64_t offset,
                                  struct descriptor *d, bool call)
 {
@@ -101,25 +127,13 @@ static enum exec_result far_code(struct vcpu *vcpu, const struct insn *insn, uin
         return exec_fault_code(vcpu, EXC_NP, selector_code(selector));
     if (call) {
         frame_begin(&frame, vcpu, far_operand_size(insn));
-        frame_push(&frame, vcpu->segment[SEG_CS].selector);
-        frame_push(&frame, rip_after(vcpu, insn));
-        if (!frame_fits(vcpu, &frame))
+        if (!push_return(vcpu, insn, &frame))
             return EXEC_FAULT;
     }
     code_cache(&cs, selector, vcpu->cpl, d);
     if (vcpu_long_mode(vcpu) && !(a & SEG_L))
         offset = (uint32_t)offset;
-    if (!far_target_ok(vcpu, &cs, offset) || !descriptor_mark_accessed(vcpu, d))
-        return EXEC_FAULT;
-    if (call) {
-        if (!frame_store(vcpu, &frame))
-            return EXEC_FAULT;
-        reg_write(vcpu, REG_RSP, frame.sp_size, frame.sp);
-    }
-    cs.attributes |= SEG_TYPE_ACCESSED;
-    vcpu->segment[SEG_CS] = cs;
-    vcpu->rip = offset;
-    return EXEC_JUMP;
+    return enter_code(vcpu, &cs, d, offset, call ? &frame : NULL);
 }
 
 /* --- Call gates --------------------------------------------------------------------------------------------------- */
@@ -222,9 +236,7 @@ static enum exec_result gate_call_inner(struct vcpu *vcpu, const struct insn *in
     frame_push(&frame, vcpu->gpr[REG_RSP]);
     if (!gate_parameters(vcpu, t, &frame))
         return EXEC_FAULT;
-    frame_push(&frame, vcpu->segment[SEG_CS].selector);
-    frame_push(&frame, rip_after(vcpu, insn));
-    if (!frame_fits(vcpu, &frame) || !far_target_ok(vcpu, &cs, t->offset) ||
+    if (!push_return(vcpu, insn, &frame) || !far_target_ok(vcpu, &cs, t->offset) ||
         !descriptor_mark_accessed(vcpu, &t->code) || !frame_store(vcpu, &frame))
         return EXEC_FAULT;
     cs.attributes |= SEG_TYPE_ACCESSED;
@@ -252,22 +264,10 @@ static enum exec_result far_gate(struct vcpu *vcpu, const struct insn *insn, uin
         frame_begin(&frame, vcpu, t.item_size);
         if (vcpu_long_mode(vcpu))
             frame.sp_size = 8; /* the pushes are made in the new mode */
-        frame_push(&frame, vcpu->segment[SEG_CS].selector);
-        frame_push(&frame, rip_after(vcpu, insn));
-        if (!frame_fits(vcpu, &frame))
+        if (!push_return(vcpu, insn, &frame))
             return EXEC_FAULT;
     }
-    if (!far_target_ok(vcpu, &cs, t.offset) || !descriptor_mark_accessed(vcpu, &t.code))
-        return EXEC_FAULT;
-    if (call) {
-        if (!frame_store(vcpu, &frame))
-            return EXEC_FAULT;
-        reg_write(vcpu, REG_RSP, frame.sp_size, frame.sp);
-    }
-    cs.attributes |= SEG_TYPE_ACCESSED;
-    vcpu->segment[SEG_CS] = cs;
-    vcpu->rip = t.offset;
-    return EXEC_JUMP;
+    return enter_code(vcpu, &cs, &t.code, t.offset, call ? &frame : NULL);
 }
 
 /* --- CALL, JMP ---------------------------------------------------------------------------------------------------- */

@@ -142,26 +142,27 @@ void segments_drop_privileged(struct vcpu *vcpu)
 }
 
 /* The descriptor passed its checks: present it must be too (else `absent`), then it is marked and cached. */
-static bool finish_load(struct vcpu *vcpu, unsigned segment, uint16_t selector, struct descriptor *d, uint8_t absent)
+static bool finish_load(struct vcpu *vcpu, struct segment *segment, uint16_t selector, struct descriptor *d,
+                        uint8_t absent)
 {
     if (!(descriptor_attributes(d) & SEG_P))
         return vcpu_fault_code(vcpu, absent, selector_code(selector));
     if (!descriptor_mark_accessed(vcpu, d))
         return false;
-    segment_from_descriptor(&vcpu->segment[segment], selector, d->low);
+    segment_from_descriptor(segment, selector, d->low);
     return true;
 }
 
-bool segment_load_stack(struct vcpu *vcpu, uint16_t selector, uint8_t vector)
+bool segment_read_stack(struct vcpu *vcpu, uint16_t selector, unsigned level, uint8_t vector, struct segment *ss)
 {
     struct descriptor d;
 
     if (!descriptor_read(vcpu, selector, vector, &d))
         return false;
     uint32_t a = descriptor_attributes(&d);
-    if ((selector & SELECTOR_RPL) != vcpu->cpl || !attributes_writable(a) || attributes_dpl(a) != vcpu->cpl)
+    if ((selector & SELECTOR_RPL) != (int)level || !attributes_writable(a) || attributes_dpl(a) != level)
         return vcpu_fault_code(vcpu, vector, selector_code(selector));
-    return finish_load(vcpu, SEG_SS, selector, &d, EXC_SS);
+    return finish_load(vcpu, ss, selector, &d, EXC_SS);
 }
 
 bool segment_load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector, uint8_t vector)
@@ -177,7 +178,7 @@ bool segment_load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector, u
         return vcpu_fault_code(vcpu, vector, selector_code(selector));
     if (!(attributes_code(a) && attributes_conforming(a)) && (rpl > dpl || vcpu->cpl > dpl))
         return vcpu_fault_code(vcpu, vector, selector_code(selector));
-    return finish_load(vcpu, segment, selector, &d, EXC_NP);
+    return finish_load(vcpu, &vcpu->segment[segment], selector, &d, EXC_NP);
 }
 
 bool segment_load_code(struct vcpu *vcpu, uint16_t selector, uint8_t vector)
@@ -191,14 +192,14 @@ bool segment_load_code(struct vcpu *vcpu, uint16_t selector, uint8_t vector)
     unsigned dpl = attributes_dpl(a);
     if (!attributes_code(a) || (attributes_conforming(a) ? dpl > rpl : dpl != rpl))
         return vcpu_fault_code(vcpu, vector, selector_code(selector));
-    return finish_load(vcpu, SEG_CS, selector, &d, EXC_NP);
+    return finish_load(vcpu, &vcpu->segment[SEG_CS], selector, &d, EXC_NP);
 }
 
 /* SS by MOV, POP and LSS; null only in 64-bit mode. */
 static bool load_stack_segment(struct vcpu *vcpu, uint16_t selector)
 {
     if (!selector_null(selector))
-        return segment_load_stack(vcpu, selector, EXC_GP);
+        return segment_read_stack(vcpu, selector, vcpu->cpl, EXC_GP, &vcpu->segment[SEG_SS]);
     if (!vcpu_code64(vcpu) || vcpu->cpl == 3 || (selector & SELECTOR_RPL) != vcpu->cpl)
         return vcpu_fault_code(vcpu, EXC_GP, 0);
     segment_set_null(vcpu, SEG_SS, selector);
@@ -221,26 +222,13 @@ bool segment_load(struct vcpu *vcpu, unsigned segment, uint16_t selector)
 
 bool segment_check_return_stack(struct vcpu *vcpu, uint16_t selector, unsigned rpl, bool code64, struct segment *ss)
 {
-    struct descriptor d;
-    uint32_t a;
-
     if (selector_null(selector)) {
         if (!code64 || rpl == 3 || (selector & SELECTOR_RPL) != rpl)
             return vcpu_fault_code(vcpu, EXC_GP, 0);
         *ss = segment_null_stack(rpl);
         return true;
     }
-    if (!descriptor_read(vcpu, selector, EXC_GP, &d))
-        return false;
-    a = descriptor_attributes(&d);
-    if ((selector & SELECTOR_RPL) != rpl || !attributes_writable(a) || attributes_dpl(a) != rpl)
-        return vcpu_fault_code(vcpu, EXC_GP, selector_code(selector));
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_SS, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
-        return false;
-    segment_from_descriptor(ss, selector, d.low);
-    return true;
+    return segment_read_stack(vcpu, selector, rpl, EXC_GP, ss);
 }
 
 /* --- Instructions ------------------------------------------------------------------------------------------------- */

@@ -73,6 +73,14 @@ static bool string_interrupted(const struct vcpu *vcpu, const struct string_op *
     return op->one_by_one || !__atomic_load_n(&vcpu->run, __ATOMIC_RELAXED);
 }
 
+/* So many of the elements left are done. True: not the last, and the engine must have a look. */
+static bool string_pauses(struct vcpu *vcpu, const struct string_op *op, uint64_t *left, uint64_t done)
+{
+    string_counted(vcpu, op, done);
+    *left -= done;
+    return *left && string_interrupted(vcpu, op);
+}
+
 /* How many elements from the one at `offset` on, in the direction of DF, lie in its 4 KiB page and do not wrap the
  * address register. 0: the element itself crosses the page end. */
 static uint64_t run_length(const struct string_op *op, uint64_t offset, uint64_t linear)
@@ -185,9 +193,7 @@ enum exec_result exec_movs(struct vcpu *vcpu, const struct insn *insn)
             return EXEC_FAULT;
         string_advance(vcpu, &op, REG_RSI, done);
         string_advance(vcpu, &op, REG_RDI, done);
-        string_counted(vcpu, &op, done);
-        count -= done;
-        if (count && string_interrupted(vcpu, &op))
+        if (string_pauses(vcpu, &op, &count, done))
             return EXEC_REPEAT;
     }
     return EXEC_NEXT;
@@ -228,9 +234,7 @@ enum exec_result exec_stos(struct vcpu *vcpu, const struct insn *insn)
             done = 1;
         }
         string_advance(vcpu, &op, REG_RDI, done);
-        string_counted(vcpu, &op, done);
-        count -= done;
-        if (count && string_interrupted(vcpu, &op))
+        if (string_pauses(vcpu, &op, &count, done))
             return EXEC_REPEAT;
     }
     return EXEC_NEXT;
@@ -245,8 +249,7 @@ enum exec_result exec_lods(struct vcpu *vcpu, const struct insn *insn)
             return EXEC_FAULT;
         reg_write(vcpu, REG_RAX, op.size, value);
         string_advance(vcpu, &op, REG_RSI, 1);
-        string_counted(vcpu, &op, 1);
-        if (--count && string_interrupted(vcpu, &op))
+        if (string_pauses(vcpu, &op, &count, 1))
             return EXEC_REPEAT;
     }
     return EXEC_NEXT;
@@ -359,8 +362,7 @@ enum exec_result exec_ins(struct vcpu *vcpu, const struct insn *insn)
         if (!mmu_write(vcpu, at, op.size, vcpu_user(vcpu), value))
             return EXEC_FAULT;
         string_advance(vcpu, &op, REG_RDI, 1);
-        string_counted(vcpu, &op, 1);
-        if (--count && string_interrupted(vcpu, &op))
+        if (string_pauses(vcpu, &op, &count, 1))
             return EXEC_REPEAT;
     }
     return EXEC_NEXT;
@@ -378,8 +380,7 @@ enum exec_result exec_outs(struct vcpu *vcpu, const struct insn *insn)
         vector_park(vcpu);
         vcpu->wires->io_write(vcpu->wires->machine, port, value, op.size);
         string_advance(vcpu, &op, REG_RSI, 1);
-        string_counted(vcpu, &op, 1);
-        if (--count && string_interrupted(vcpu, &op))
+        if (string_pauses(vcpu, &op, &count, 1))
             return EXEC_REPEAT;
     }
     return EXEC_NEXT;

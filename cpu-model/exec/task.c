@@ -33,6 +33,12 @@ static bool tss_fault(struct vcpu *vcpu, uint16_t selector)
     return vcpu_fault_code(vcpu, EXC_TS, selector_code(selector));
 }
 
+/* A stack segment that a TSS names. */
+static bool read_stack(struct vcpu *vcpu, uint16_t selector, unsigned level, struct segment *ss)
+{
+    return selector_null(selector) ? tss_fault(vcpu, 0) : segment_read_stack(vcpu, selector, level, EXC_TS, ss);
+}
+
 static lin_t tss_linear(const struct vcpu *vcpu, const struct segment *tss, uint64_t offset)
 {
     return lin(vcpu_long_mode(vcpu) ? tss->base + offset : (uint32_t)(tss->base + offset));
@@ -54,30 +60,14 @@ bool task_inner_stack(struct vcpu *vcpu, unsigned dpl, struct segment *ss, uint6
 {
     const struct segment *tr = &vcpu->segment[SEG_TR];
     unsigned size = tr->attributes & SYSTEM_32BIT ? 4 : 2, offset = size == 4 ? dpl * 8 + 4 : dpl * 4 + 2;
-    struct descriptor d;
-    uint16_t selector;
     uint64_t value;
-    uint32_t a;
 
     if (offset + size + 1 > tr->limit)
         return tss_fault(vcpu, tr->selector);
     if (!mmu_read(vcpu, tss_linear(vcpu, tr, offset), size, false, sp) ||
         !mmu_read(vcpu, tss_linear(vcpu, tr, offset + size), 2, false, &value))
         return false;
-    selector = (uint16_t)value;
-    if (selector_null(selector))
-        return tss_fault(vcpu, 0);
-    if (!descriptor_read(vcpu, selector, EXC_TS, &d))
-        return false;
-    a = descriptor_attributes(&d);
-    if ((selector & SELECTOR_RPL) != (int)dpl || attributes_dpl(a) != dpl || !attributes_writable(a))
-        return tss_fault(vcpu, selector);
-    if (!(a & SEG_P))
-        return vcpu_fault_code(vcpu, EXC_SS, selector_code(selector));
-    if (!descriptor_mark_accessed(vcpu, &d))
-        return false;
-    segment_from_descriptor(ss, selector, d.low);
-    return true;
+    return read_stack(vcpu, (uint16_t)value, dpl, ss);
 }
 
 /* --- The switch --------------------------------------------------------------------------------------------------- */
@@ -213,7 +203,7 @@ static bool load_code(struct vcpu *vcpu, uint16_t selector)
 
 static bool load_stack(struct vcpu *vcpu, uint16_t selector)
 {
-    return selector_null(selector) ? tss_fault(vcpu, 0) : segment_load_stack(vcpu, selector, EXC_TS);
+    return read_stack(vcpu, selector, vcpu->cpl, &vcpu->segment[SEG_SS]);
 }
 
 static bool load_data(struct vcpu *vcpu, unsigned segment, uint16_t selector)
