@@ -33,8 +33,9 @@ MAY_INCLUDE = {
     "translator": ["base", "state", "softmmu", "exec"],
     "devices": ["base", "softmmu/space.h", "softmmu/dma.h"],
     "machine": ["base", "state", "softmmu", "exec", "translator", "devices"],
-    "frontend-sdl": ["devices/machine/machine.h", "devices/core/ui.h", "devices/core/sound.h"],
-    "tests": ["base", "state", "softmmu", "exec", "translator", "devices", "machine"],
+    "frontend-sdl": ["devices/machine/machine.h", "devices/core/ui.h", "devices/core/sound.h",
+                     "devices/core/cp437.h"],
+    "tests": ["base", "state", "softmmu", "exec", "translator", "devices", "machine", "frontend-sdl/terminal_view.h"],
     "benchmarks": [],
 }
 
