@@ -54,8 +54,7 @@ static unsigned code_selector(struct maker *m)
     return pick < 6 ? own_code(m) : alike[size][any(m, 5)];
 }
 
-/* What `put_target()` writes is the offset of an item in the segment. */
-static void put_target(struct maker *m, unsigned size, unsigned shift)
+void absolute_target(struct maker *m, unsigned size, unsigned shift)
 {
     m->item->far_at = m->item->length;
     m->item->far_size = (uint8_t)size;
@@ -85,7 +84,7 @@ static void pointer_offset(struct maker *m, uint32_t offset, unsigned shift)
     if (offset)
         bytes(m, offset, size);
     else
-        put_target(m, size, shift);
+        absolute_target(m, size, shift);
 }
 
 /* Writes a pointer to memory and goes there: FF /3 or /5. */
@@ -113,6 +112,11 @@ static void go(struct maker *m, unsigned selector, uint32_t offset, unsigned shi
         indirect(m, selector, offset, shift, call ? 3 : 5);
     else
         direct(m, selector, offset, shift, call);
+}
+
+void go_far(struct maker *m, unsigned selector, uint32_t offset, bool call)
+{
+    go(m, selector, offset, 0, call);
 }
 
 static void push_immediate(struct maker *m, unsigned value)
@@ -150,7 +154,7 @@ static void far_return(struct maker *m)
     }
     push_immediate(m, selector);
     b(m, 0x68);
-    put_target(m, m->code_size == 2 ? 2 : 4, shift);
+    absolute_target(m, m->code_size == 2 ? 2 : 4, shift);
     if (wide(m) && !one_in(m->r, 10))
         b(m, 0x48);
     if (iret) {
@@ -203,7 +207,7 @@ static void call_gate(struct maker *m)
 static void visit_v86(struct maker *m)
 {
     b(m, 0xb8);
-    put_target(m, 4, 0);
+    absolute_target(m, 4, 0);
     b(m, 0xea);
     bytes(m, PAD32_INTO_V86, 4);
     bytes(m, SEL_CODE32_0, 2);

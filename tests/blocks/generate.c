@@ -20,7 +20,9 @@ enum {
     FLAVOUR_VECTOR = 128,
     FLAVOUR_SYSTEM = 256,
     FLAVOUR_FAR = 512,
-    FLAVOURS = 10
+    FLAVOUR_SYSTEM_CALLS = 1024,
+    FLAVOUR_TASKS = 2048,
+    FLAVOURS = 12
 };
 
 /* ---- the flavours ---- */
@@ -517,11 +519,19 @@ static void make_system(struct maker *m)
     }
 }
 
+static void make_task(struct maker *m)
+{
+    if (m->mode < MODE_32_KERNEL || m->mode == MODE_REAL)
+        make_far(m);
+    else
+        make_task_switch(m);
+}
+
 static void make_item(struct maker *m)
 {
     static void (*const makers[FLAVOURS])(struct maker *) = {
-        make_alu,    make_flow,  make_string, make_window, make_self_modifying,
-        make_device, make_debug, make_vector, make_system, make_far};
+        make_alu,   make_flow,   make_string, make_window, make_self_modifying, make_device,
+        make_debug, make_vector, make_system, make_far,    make_system_call,    make_task};
     unsigned flavour;
     *m->item = (struct item){0};
     do
@@ -652,6 +662,7 @@ void program_from_code(struct program *program, enum block_mode mode, const uint
     begin(&m, mode);
     random_vector(r, program->start.vector);
     set_registers(&m);
+    set_system_calls(&m);
     add_count(&m);
     m.item = &program->item[program->items++];
     memcpy(m.item->bytes, code, size);
@@ -674,6 +685,7 @@ void program_generate(struct program *program, struct random *r)
     program->start.vector[2] &= 0x7f;
     program->start.vector[3] &= 0x7f;
     set_registers(&m);
+    set_system_calls(&m);
     add_count(&m);
     unsigned items = 2 + any(&m, one_in(r, 3) ? ITEMS_MAX - 4 : 12);
     while (program->items < items) {
@@ -717,6 +729,10 @@ void program_layout(struct program *program)
         }
         if (!item->dropped)
             memcpy(program->start.code + (program->address[i] - CODE), item->bytes, item->length);
+    }
+    if (program->called) {
+        unsigned called = program->called < program->items ? program->called : 1;
+        program->start.calls.lstar = program->start.calls.sysenter_eip = program->address[called];
     }
     program->end = program->address[program->items] - CODE;
 }

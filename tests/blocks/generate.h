@@ -28,6 +28,7 @@ struct program {
     struct start start;
     struct item item[ITEMS_MAX];
     unsigned items;
+    uint8_t called;                  /* the item that system calls go to; 0: pads */
     uint32_t address[ITEMS_MAX + 1]; /* linear; by program_layout() */
     unsigned end;                    /* in start.code */
 };

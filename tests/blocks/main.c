@@ -48,7 +48,7 @@ struct run {
     uint64_t seed, first, count;
     unsigned seconds, show;
     struct world world;
-    uint64_t programs, modes[BLOCK_MODES], steps, left_out, failures, interrupts, late;
+    uint64_t programs, modes[BLOCK_MODES], steps, left_out, failures, interrupts, late, system_calls, task_switches;
 };
 
 static void stop_vcpu(void *vcpu)
@@ -135,6 +135,8 @@ static void count(struct run *run, const struct program *program, bool left_out)
     run->modes[program->start.mode] += !left_out;
     run->steps += left_out ? 0 : run->world.steps;
     run->interrupts += left_out ? 0 : run->world.talk.acknowledged;
+    run->system_calls += left_out ? 0 : run->world.system_calls;
+    run->task_switches += left_out ? 0 : run->world.task_switches;
 }
 
 static double seconds_now(void)
@@ -252,9 +254,12 @@ static int summary(struct run *run)
     for (unsigned i = 0; i < BLOCK_MODES; i++)
         printf(" %llu", (unsigned long long)run->modes[i]);
     run->world.engine->report(run->world.tested, text, sizeof(text));
-    printf("\n%llu instructions, %llu interrupts, %llu that came while the program ran\n%s\n%s: %llu failures\n",
-           (unsigned long long)run->steps, (unsigned long long)run->interrupts, (unsigned long long)run->late, text,
-           run->variant->name, (unsigned long long)run->failures);
+    printf(
+        "\n%llu instructions, %llu fast system calls and returns, %llu task switches, %llu interrupts, %llu that came "
+        "while the program ran\n%s\n%s: %llu failures\n",
+        (unsigned long long)run->steps, (unsigned long long)run->system_calls, (unsigned long long)run->task_switches,
+        (unsigned long long)run->interrupts, (unsigned long long)run->late, text, run->variant->name,
+        (unsigned long long)run->failures);
     return run->failures ? 1 : 0;
 }
 

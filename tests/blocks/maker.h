@@ -177,8 +177,18 @@ static inline bool has_prefix(const struct item *item, unsigned prefix)
     return false;
 }
 
-/* A far transfer (far.c). */
+/* far.c: a far transfer; one to selector:offset; the offset in the segment, less `shift` paragraphs, of one of the next
+ * items. */
 void make_far(struct maker *m);
+void go_far(struct maker *m, unsigned selector, uint32_t offset, bool call);
+void absolute_target(struct maker *m, unsigned size, unsigned shift);
+
+/* syscalls.c: a fast system call, or what belongs to one; and where they lead to in this program. */
+void make_system_call(struct maker *m);
+void set_system_calls(struct maker *m);
+
+/* tasks.c: a task switch, outside long and real mode. */
+void make_task_switch(struct maker *m);
 
 /* The immediate of an instruction whose prefixes have been written. */
 static inline void immediate(struct maker *m, bool byte)

@@ -27,6 +27,21 @@ pads:
     pad PAD64_IRET
     add %eax, %edx
     iretq
+    pad PAD64_SYSRETQ
+    inc %rdx
+    sysretq
+    pad PAD64_SYSRETL
+    sysretl
+    pad PAD64_SWAPGS
+    swapgs
+    mov %gs:8, %edx
+    swapgs
+    sysretq
+    pad PAD64_SYSEXITQ
+    inc %rax
+    sysexitq
+    pad PAD64_SYSEXITL
+    sysexitl
 
     .code32
     pad PAD32_RETL
@@ -50,6 +65,24 @@ pads:
     iretl
     pad PAD32_IRETW
     iretw
+    pad PAD32_SYSRET
+    inc %edx
+    sysretl
+    pad PAD32_SYSEXIT
+    inc %eax
+    sti
+    sysexit
+    pad PAD32_TASK_IRET /* the task goes on behind it, when it is gone to again */
+    inc %eax
+    iretl
+    jmp . - 2
+    pad PAD32_TASK_JMP
+    inc %eax
+    ljmp $SEL_TSS32, $0
+    jmp . - 8
+    pad PAD32_TASK_END
+    cli
+    hlt
     pad PAD32_INTO_V86 /* and back to EAX */
     mov %esp, SAVED_ESP
     mov %eax, SAVED_EIP
@@ -92,6 +125,10 @@ pads:
     pushf
     pop %bx
     int $0x42 /* INT_LEAVE_V86 */
+    pad PAD16_TASK_IRET
+    inc %ax
+    iretw
+    jmp . - 2
 pads_end:
 
     .section .note.GNU-stack, "", @progbits

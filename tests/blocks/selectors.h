@@ -21,8 +21,7 @@ enum {
     SEL_LIMITED = 0x50 | 3,     /* base DATA - 800h, limit 8fffh */
     SEL_EXPAND_DOWN = 0x58 | 3, /* base DATA, offsets from 1000h on */
     SEL_READ_ONLY = 0x60 | 3,
-    SEL_TSS32 = 0x68,
-    SEL_TSS64 = 0x70, /* 16 bytes */
+    SEL_TSS64 = 0x70, /* 16 bytes; SEL_TSS32 is 68h */
     SEL_CONFORMING32 = 0x80,
     SEL_CONFORMING64 = 0x88,
     SEL_CONFORMING16 = 0x90,
@@ -55,11 +54,42 @@ enum {
     SEL_GATE64_KERNEL = 0x1c8,
     SEL_GATE64_FAR_AWAY = 0x1d8, /* not canonical */
     SEL_GATE64_UPPER_TYPE = 0x1e8,
-    SEL_END = 0x1f8,
+    SEL_TASKS = 0x1f8, /* one for each of TASK_COUNT */
+    SEL_TASK_SHORT = 0x250,
+    SEL_TASK_ABSENT = 0x258,
+    SEL_TASK_GATE = 0x260,
+    SEL_TASK_GATE_NEXT = 0x268,
+    SEL_TASK_GATE_KERNEL = 0x270, /* DPL 0 */
+    SEL_TASK_GATE_ABSENT = 0x278,
+    SEL_TASK_GATE_TO_CODE = 0x280,
+    SEL_END = 0x288,
     SEL_BEYOND = 0xff8,
 };
 
+/* Tasks that a program may go to. Those that IRET go back to who called them. */
+enum task {
+    TASK_KERNEL,
+    TASK_16,           /* a 16-bit TSS */
+    TASK_USER,         /* ring 3 */
+    TASK_NEXT,         /* jumps to the program's TSS */
+    TASK_LINKED,       /* the program's back link; busy; jumps */
+    TASK_TRAPPED,      /* its T bit is set */
+    TASK_OVER_PAGES,   /* at TASK_PAGED */
+    TASK_WITHOUT_CODE, /* CS is null */
+    TASK_BAD_STACK,
+    TASK_OF_FAULT, /* of #NP; halts */
+    TASK_OF_INTERRUPT,
+    TASK_COUNT,
+};
+
+static inline unsigned task_selector(enum task task)
+{
+    return SEL_TASKS + (unsigned)task * 8;
+}
+
 enum {
+    VECTOR_TASK_FAULT = 11, /* outside long mode these have task gates */
+    VECTOR_TASK_INTERRUPT = 0x3f,
     INT_TRAP = 0x40,
     INT_16, /* a 16-bit gate */
     INT_LEAVE_V86,
@@ -68,6 +98,10 @@ enum {
     INT_KERNEL, /* DPL 0 */
     INT_ABSENT,
     INT_TO_DATA,
+    INT_TASK,
+    INT_TASK_NEXT,
+    INT_TASK_OVER_PAGES,
+    INT_TASK_KERNEL, /* DPL 0 */
     INT_END,
 };
 

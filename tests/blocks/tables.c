@@ -29,6 +29,11 @@ static uint64_t gate(unsigned selector, uint32_t offset, unsigned access, unsign
            (uint64_t)(offset >> 16) << 48;
 }
 
+static uint64_t task_gate(enum task task, unsigned dpl)
+{
+    return gate(task_selector(task), 0, 0x85 | dpl << 5, 0);
+}
+
 static void make_segments(uint64_t *gdt)
 {
     gdt[SEL_CODE64_0 / 8] = descriptor(0, 0xfffff, 0x9b, 0xa);
@@ -91,6 +96,7 @@ static void make_call_gates(uint64_t *gdt)
 static void make_interrupts(uint8_t *ram)
 {
     const unsigned interrupt = 0xee, trap = 0xef;
+    const uint64_t wide = gate(SEL_CODE64_0, PAD64_IRET, trap, 0);
     const struct {
         uint64_t legacy, wide;
     } own[INT_END - HANDLER_COUNT] = {
@@ -104,6 +110,10 @@ static void make_interrupts(uint8_t *ram)
         [INT_KERNEL - 0x40] = {gate(SEL_CODE32_0, PAD32_IRETL, 0x8e, 0), gate(SEL_CODE64_0, PAD64_IRET, 0x8e, 0)},
         [INT_ABSENT - 0x40] = {gate(SEL_CODE32_0, PAD32_IRETL, 0x6e, 0), gate(SEL_CODE64_0, PAD64_IRET, 0x6e, 0)},
         [INT_TO_DATA - 0x40] = {gate(SEL_DATA0, PAD32_IRETL, interrupt, 0), gate(SEL_DATA0, PAD64_IRET, interrupt, 0)},
+        [INT_TASK - 0x40] = {task_gate(TASK_KERNEL, 3), wide},
+        [INT_TASK_NEXT - 0x40] = {task_gate(TASK_NEXT, 3), wide},
+        [INT_TASK_OVER_PAGES - 0x40] = {task_gate(TASK_OVER_PAGES, 3), wide},
+        [INT_TASK_KERNEL - 0x40] = {task_gate(TASK_KERNEL, 0), wide},
     };
     for (unsigned v = 0; v < INT_END; v++) {
         bool handler = v < HANDLER_COUNT;
@@ -113,6 +123,63 @@ static void make_interrupts(uint8_t *ram)
             handler ? gate(SEL_CODE32_0, HANDLERS32 + v * 16, interrupt, 0) : own[v - HANDLER_COUNT].legacy);
         put(ram, IVT + v * 4, 4, handler ? HANDLERS16 / 16 << 16 | v * 16 : CODE / 16 << 16 | (PAD16_IRETW - CODE));
     }
+    put(ram, IDT32 + VECTOR_TASK_FAULT * 8, 8, task_gate(TASK_OF_FAULT, 0));
+    put(ram, IDT32 + VECTOR_TASK_INTERRUPT * 8, 8, task_gate(TASK_OF_INTERRUPT, 0));
+}
+
+static uint32_t task_place(enum task task)
+{
+    return task == TASK_OVER_PAGES ? TASK_PAGED : TASKS + (uint32_t)task * 0x80;
+}
+
+static void make_task16(uint8_t *ram, uint32_t at)
+{
+    put(ram, at + 14, 2, PAD16_TASK_IRET - CODE);
+    put(ram, at + 16, 2, 2);
+    put(ram, at + 26, 2, TASK_TOP);
+    put(ram, at + 34, 2, SEL_DATA0);
+    put(ram, at + 36, 2, SEL_CODE16_0);
+    put(ram, at + 38, 2, SEL_DATA0);
+}
+
+static void make_task32(uint8_t *ram, uint32_t at, enum task task)
+{
+    bool user = task == TASK_USER, jumps = task == TASK_NEXT || task == TASK_LINKED;
+    unsigned data = user ? SEL_DATA3 : SEL_DATA0, code = user ? SEL_CODE32_3 : SEL_CODE32_0;
+    memset(ram + at, 0, 0x68);
+    put(ram, at + 4, 8, STACK0_TOP | (uint64_t)SEL_DATA0 << 32);
+    put(ram, at + 0x1c, 4, PD32);
+    put(ram, at + 0x20, 4, jumps ? PAD32_TASK_JMP : task == TASK_OF_FAULT ? PAD32_TASK_END : PAD32_TASK_IRET);
+    put(ram, at + 0x24, 4, task == TASK_KERNEL || user ? 0x3202 : 2); /* IF, IOPL 3 */
+    put(ram, at + 0x38, 4, user ? STACK + 0x7f0 : TASK_TOP);
+    for (unsigned i = 0; i < 6; i++)
+        put(ram, at + 0x48 + i * 4, 4, data);
+    put(ram, at + 0x4c, 4, task == TASK_WITHOUT_CODE ? 0 : code);
+    if (task == TASK_BAD_STACK)
+        put(ram, at + 0x50, 4, SEL_DATA3);
+    put(ram, at + 0x64, 4, 0x680000 | (task == TASK_TRAPPED));
+}
+
+static void make_other_tasks(uint8_t *ram)
+{
+    uint64_t *gdt = (uint64_t *)(ram + GDT);
+    for (enum task task = 0; task < TASK_COUNT; task++) {
+        uint32_t at = task_place(task);
+        unsigned dpl = task <= TASK_NEXT || task == TASK_OVER_PAGES ? 3 : 0;
+        unsigned type = task == TASK_16 ? 1 : task == TASK_LINKED ? 0xb : 9;
+        gdt[task_selector(task) / 8] = descriptor(at, task == TASK_16 ? 0x2b : 0x67, 0x80 | dpl << 5 | type, 0);
+        if (task == TASK_16)
+            make_task16(ram, at);
+        else
+            make_task32(ram, at, task);
+    }
+    gdt[SEL_TASK_SHORT / 8] = descriptor(TASKS, 0x66, 0xe9, 0);
+    gdt[SEL_TASK_ABSENT / 8] = descriptor(TASKS, 0x67, 0x69, 0);
+    gdt[SEL_TASK_GATE / 8] = task_gate(TASK_KERNEL, 3);
+    gdt[SEL_TASK_GATE_NEXT / 8] = task_gate(TASK_NEXT, 3);
+    gdt[SEL_TASK_GATE_KERNEL / 8] = task_gate(TASK_16, 0);
+    gdt[SEL_TASK_GATE_ABSENT / 8] = task_gate(TASK_KERNEL, 3) & ~(1ull << 47);
+    gdt[SEL_TASK_GATE_TO_CODE / 8] = gate(SEL_CODE32_0, 0, 0xe5, 0);
 }
 
 static void make_tasks(uint8_t *ram)
@@ -121,8 +188,11 @@ static void make_tasks(uint8_t *ram)
     put(ram, TSS64 + 0x24, 8, IST1_TOP);
     put(ram, TSS64 + 0x66, 2, 0x68);
     put(ram, TSS32 + 4, 8, STACK0_TOP | (uint64_t)SEL_DATA0 << 32);
+    put(ram, TSS32, 2, task_selector(TASK_LINKED));
     put(ram, TSS32 + 12, 8, STACK1_TOP | (uint64_t)SEL_DATA1 << 32);
+    put(ram, TSS32 + 0x1c, 4, PD32);
     put(ram, TSS32 + 0x66, 2, 0x68);
+    make_other_tasks(ram);
 }
 
 unsigned tables_page(unsigned page, unsigned *bits)

@@ -272,7 +272,7 @@ static void set_mode(struct world *world, struct vcpu *vcpu, enum block_mode mod
     if (mode != MODE_REAL)
         vcpu->cr0 |= CR0_PE | CR0_WP | CR0_PG;
     vcpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | (legacy ? 0 : CR4_PAE | CR4_OSXSAVE | CR4_FSGSBASE);
-    vcpu->efer = legacy ? 0 : EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+    vcpu->efer = legacy ? 0 : EFER_LME | EFER_LMA | EFER_NXE;
     vcpu->cr3 = legacy ? PD32 : PML4;
     vcpu->xcr0 = 7;
     vcpu->gdtr = (struct table_register){.base = GDT, .limit = SEL_END - 1};
@@ -285,11 +285,25 @@ static void set_mode(struct world *world, struct vcpu *vcpu, enum block_mode mod
     vcpu->segment[SEG_LDTR] = (struct segment){.attributes = SEG_UNUSABLE};
 }
 
+static void set_system_calls(struct vcpu *vcpu, const struct system_calls *calls)
+{
+    vcpu->features.vendor = calls->intel ? VENDOR_INTEL : VENDOR_AMD;
+    vcpu->efer = (vcpu->efer & ~(uint64_t)EFER_SCE) | (calls->efer_sce ? EFER_SCE : 0);
+    vcpu->star = calls->star;
+    vcpu->lstar = calls->lstar;
+    vcpu->cstar = calls->cstar;
+    vcpu->sfmask = calls->sfmask;
+    vcpu->sysenter_cs = calls->sysenter_cs;
+    vcpu->sysenter_esp = calls->sysenter_esp;
+    vcpu->sysenter_eip = calls->sysenter_eip;
+}
+
 static void set_state(struct world *world, struct vcpu *vcpu, const struct start *start)
 {
     uint64_t components = 7;
     vcpu_reset(vcpu, false);
     set_mode(world, vcpu, start->mode);
+    set_system_calls(vcpu, &start->calls);
     vcpu_set_eflags(vcpu, start->eflags | (start->mode == MODE_V86 ? FLAG_VM : 0));
     set_segments(world, vcpu, start->mode);
     if (start->fpu_off)
@@ -339,25 +353,68 @@ static bool in_code(const struct vcpu *vcpu)
            (at >= HANDLERS32 && at < HANDLERS16 + 0x1000);
 }
 
-/* Code that was changed may read the clock, or store what only the host knows: RDTSC, RDTSCP, RDRAND, and the x87's
- * pointers by FNSTENV, FNSAVE, FXSAVE, XSAVE. */
+static bool is_prefix(const struct vcpu *vcpu, uint8_t byte)
+{
+    switch (byte) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64 ... 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3:
+        return true;
+    default:
+        return vcpu_code64(vcpu) && (byte & 0xf0) == 0x40;
+    }
+}
+
+/* The first three bytes of the instruction at CS:RIP behind its prefixes, the first lowest. Without libc, which uses
+ * vector registers: the guest's are live. */
+static uint32_t opcode_at(const struct world *world, const struct vcpu *vcpu, enum block_mode mode)
+{
+    uint32_t at = (uint32_t)code_at(vcpu), opcode = 0;
+    for (unsigned i = 0; i < 5 && is_prefix(vcpu, world->ram[place(mode, at)]); i++)
+        at++;
+    for (unsigned i = 0; i < 3; i++)
+        opcode |= (uint32_t)world->ram[place(mode, at + i)] << 8 * i;
+    return opcode;
+}
+
+/* Other registers are clocks, or the same in one model only. */
+static bool known_msr(uint32_t index)
+{
+    return (index >= 0x174 && index <= 0x176) || (index >= 0xc0000080 && index <= 0xc0000084);
+}
+
+/* Code that was changed may read the clock, or store what only the host knows: RDTSC, RDTSCP, RDMSR, RDRAND, and the
+ * x87's pointers by FNSTENV, FNSAVE, FXSAVE, XSAVE. */
 static bool repeatable(const struct world *world, const struct vcpu *vcpu, enum block_mode mode)
 {
-    uint32_t at = (uint32_t)code_at(vcpu);
-    uint8_t bytes[8];
-    unsigned i = 0;
-    if (at < CODE || at >= PADS)
+    if (code_at(vcpu) < CODE || code_at(vcpu) >= PADS)
         return true;
-    for (unsigned n = 0; n < sizeof(bytes); n++)
-        bytes[n] = world->ram[place(mode, at + n)];
-    while (i < 5 && (memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", bytes[i], 11) ||
-                     (vcpu_code64(vcpu) && (bytes[i] & 0xf0) == 0x40)))
-        i++;
-    unsigned reg = bytes[i + 1] >> 3 & 7;
-    if (bytes[i] == 0x0f)
-        return bytes[i + 1] != 0x31 && bytes[i + 1] != 0xae && !(bytes[i + 1] == 0x01 && bytes[i + 2] == 0xf9) &&
-               !(bytes[i + 1] == 0xc7 && bytes[i + 2] >= 0xf0);
-    return !((bytes[i] == 0xd9 || bytes[i] == 0xdd) && reg == 6);
+    uint32_t opcode = opcode_at(world, vcpu, mode);
+    uint8_t first = (uint8_t)opcode, second = (uint8_t)(opcode >> 8), third = (uint8_t)(opcode >> 16);
+    if (first == 0x0f && second == 0x32)
+        return known_msr((uint32_t)vcpu->gpr[REG_RCX]);
+    if (first == 0x0f)
+        return second != 0x31 && second != 0xae && !(second == 0x01 && third == 0xf9) &&
+               !(second == 0xc7 && third >= 0xf0);
+    return !((first == 0xd9 || first == 0xdd) && (second >> 3 & 7) == 6);
+}
+
+/* One step, and what came of it. */
+static bool step(struct world *world, struct vcpu *vcpu, enum block_mode mode)
+{
+    uint16_t task = vcpu->segment[SEG_TR].selector;
+    uint16_t opcode = (uint16_t)opcode_at(world, vcpu, mode);
+    if (!interp_step(vcpu))
+        return false;
+    bool call = opcode == 0x050f || opcode == 0x070f || opcode == 0x340f || opcode == 0x350f;
+    world->system_calls += call && code_at(vcpu) >= CODE; /* else it was an exception */
+    world->task_switches += vcpu->segment[SEG_TR].selector != task;
+    return true;
 }
 
 /*
@@ -398,6 +455,7 @@ bool world_run_reference(struct world *world, const struct start *start, uint64_
 
     set_world(world, vcpu, start);
     trap_region_set(0, &region);
+    world->system_calls = world->task_switches = 0;
     for (world->steps = 0; world->steps < budget && exit == RUN_CONTINUE; world->steps++) {
         if (world->late.replaying)
             give_late(world, vcpu);
@@ -409,7 +467,7 @@ bool world_run_reference(struct world *world, const struct start *start, uint64_
          * themselves. */
         if (world->late.replaying && !world->late.given && vcpu->rip == world->late.moment.rip)
             vcpu->run = 0;
-        if (!in_code(vcpu) || !repeatable(world, vcpu, start->mode) || !interp_step(vcpu))
+        if (!in_code(vcpu) || !repeatable(world, vcpu, start->mode) || !step(world, vcpu, start->mode))
             exit = RUN_SHUTDOWN;
     }
     vector_park(vcpu);
@@ -509,6 +567,12 @@ static void compare_registers(struct report *r, const struct vcpu *a, const stru
     compare(r, "cr0", a->cr0, b->cr0);
     compare(r, "cr2", a->cr2, b->cr2);
     compare(r, "cr3", a->cr3, b->cr3);
+    compare(r, "efer", a->efer, b->efer);
+    compare(r, "star", a->star, b->star);
+    compare(r, "lstar", a->lstar, b->lstar);
+    compare(r, "cstar", a->cstar, b->cstar);
+    compare(r, "sfmask", a->sfmask, b->sfmask);
+    compare(r, "sysenter", a->sysenter_cs ^ a->sysenter_eip, b->sysenter_cs ^ b->sysenter_eip);
     compare(r, "dr6", a->dr[6], b->dr[6]);
     compare(r, "dr7", a->dr[7], b->dr[7]);
     compare(r, "gs base", a->kernel_gs_base, b->kernel_gs_base);

@@ -45,6 +45,14 @@ static inline bool mode_paging(enum block_mode mode)
     return mode != MODE_REAL;
 }
 
+/* Where fast system calls lead to, and whose way they go. */
+struct system_calls {
+    bool intel, efer_sce;
+    uint64_t star, lstar, cstar;
+    uint32_t sfmask;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+};
+
 /* What a program starts from. */
 struct start {
     enum block_mode mode;
@@ -53,6 +61,7 @@ struct start {
     uint32_t eflags;
     unsigned interrupts; /* waiting from the start */
     bool fpu_off;        /* CR0.TS */
+    struct system_calls calls;
     uint8_t vector[832];
     uint8_t code[3 * 4096]; /* from CODE on */
     uint32_t chaos;         /* the engine's, if it has any */
@@ -75,8 +84,9 @@ struct world {
     struct talk talk;
     struct result result[2];
     struct late late;
-    uint8_t *late_ram; /* what the run with a late interrupt left */
-    uint64_t steps;    /* of the last reference run */
+    uint8_t *late_ram;                    /* what the run with a late interrupt left */
+    uint64_t steps;                       /* of the last reference run */
+    unsigned system_calls, task_switches; /* among them, entries and returns, that were no faults */
 };
 
 int world_create(struct world *world, const struct engine_ops *engine, const struct engine_config *config,
