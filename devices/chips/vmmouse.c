@@ -137,15 +137,21 @@ static void tell(struct vmmouse *m, uint32_t flags, uint32_t x, uint32_t y, int 
         m->config.notify(m->config.context);
 }
 
-static void tell_position(struct vmmouse *m, int clicks)
+/* Buttons or the wheel, with the position; if that is not known, with no step. */
+static void tell_in_place(struct vmmouse *m, int clicks)
 {
-    tell(m, 0, m->x, m->y, clicks);
+    if (m->placed)
+        tell(m, 0, m->x, m->y, clicks);
+    else
+        tell(m, RELATIVE, 0, 0, clicks);
 }
 
 /* Who moves it by steps (a monitor) is understood too; up is positive in packets. */
 static void sink_motion(void *device, int dx, int dy)
 {
-    tell(device, RELATIVE, (uint32_t)dx, 0 - (uint32_t)dy, 0);
+    struct vmmouse *m = device;
+    m->placed = 0;
+    tell(m, RELATIVE, (uint32_t)dx, 0 - (uint32_t)dy, 0);
 }
 
 static uint16_t scale(unsigned position)
@@ -158,7 +164,8 @@ static void sink_position(void *device, unsigned x, unsigned y)
     struct vmmouse *m = device;
     m->x = scale(x);
     m->y = scale(y);
-    tell_position(m, 0);
+    m->placed = 1;
+    tell_in_place(m, 0);
 }
 
 static void sink_button(void *device, enum ui_button button, bool down)
@@ -167,12 +174,12 @@ static void sink_button(void *device, enum ui_button button, bool down)
     if ((unsigned)button > UI_BUTTON_EXTRA)
         return;
     m->buttons = (uint8_t)((m->buttons & ~(1u << button)) | (unsigned)down << button);
-    tell_position(m, 0);
+    tell_in_place(m, 0);
 }
 
 static void sink_wheel(void *device, int clicks)
 {
-    tell_position(device, clicks);
+    tell_in_place(device, clicks);
 }
 
 struct pointer_sink vmmouse_sink(struct vmmouse *m)
@@ -203,8 +210,8 @@ static void vmmouse_restored(void *device)
 
 static const struct field fields[] = {
     FIELD(struct vmmouse, enabled),     FIELD(struct vmmouse, absolute),    FIELD(struct vmmouse, buttons),
-    FIELD(struct vmmouse, x),           FIELD(struct vmmouse, y),           FIELD(struct vmmouse, queue_first),
-    FIELD(struct vmmouse, queue_count), FIELD_ARRAY(struct vmmouse, queue),
+    FIELD(struct vmmouse, placed),      FIELD(struct vmmouse, x),           FIELD(struct vmmouse, y),
+    FIELD(struct vmmouse, queue_first), FIELD(struct vmmouse, queue_count), FIELD_ARRAY(struct vmmouse, queue),
 };
 
 const struct device_class vmmouse_class = {

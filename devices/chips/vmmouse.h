@@ -24,6 +24,7 @@ struct vmmouse {
     uint8_t enabled;  /* the driver has identified itself */
     uint8_t absolute; /* and asked for positions */
     uint8_t buttons;  /* mask of 1 << enum ui_button */
+    uint8_t placed;   /* the pointer is at x, y: it has not moved by steps since */
     uint16_t x, y;    /* 0 to FFFFh */
     uint16_t queue_first, queue_count;
     uint32_t queue[VMMOUSE_QUEUE_WORDS];

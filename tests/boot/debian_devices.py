@@ -25,16 +25,16 @@ def screen(guest):
     check(pixel(40, 4) == "aaaaaa" and pixel(1900, 1000) == "000000", f"the console shows {pixel(40, 4)}")
 
 
-def events(guest, nodes, *actions):
+def events(guest, sources, *actions):
     """{(type, code): values} of what these actions do, one after the other."""
-    for node in nodes:
+    for node in sources:
         guest.order(f"cat /dev/input/{node} >{node} &")
     guest.order("sleep 2")
     for action in actions:
         action()
     guest.order("sleep 2; kill $(jobs -p); wait")
     found = {}
-    for line in guest.order(f"cat {' '.join(nodes)} | od -An -v -w24 -tx2").splitlines():
+    for line in guest.order(f"cat {' '.join(sources)} | od -An -v -w24 -tx2").splitlines():
         words = line.split()
         if len(words) == 12:
             value = int(words[11] + words[10], 16)

@@ -139,6 +139,31 @@ Test(vmware, packets)
     cr_assert_eq(regs.ecx, (uint32_t)-4);
 }
 
+/* A packet with a position would move the pointer back to where it was before the steps. */
+Test(vmware, buttons_and_wheel_leave_the_pointer_where_steps_have_moved_it)
+{
+    struct pointer_sink sink = vmmouse_sink(&mouse);
+    turn_on();
+    sink.button(sink.device, UI_BUTTON_LEFT, true); /* nor to a corner before there was a position */
+    cr_assert_eq(call(DATA, 4), 0x10020);
+    sink.position(sink.device, 0x1000, 0x1000);
+    sink.motion(sink.device, 5, 5);
+    sink.button(sink.device, UI_BUTTON_LEFT, false);
+    sink.wheel(sink.device, 1);
+    call(DATA, 4);
+    call(DATA, 4);
+    cr_assert_eq(call(DATA, 4), 0x10000);
+    cr_assert_eq(regs.ebx, 0);
+    cr_assert_eq(regs.ecx, 0);
+    cr_assert_eq(call(DATA, 4), 0x10000);
+    cr_assert_eq(regs.edx, 1);
+    sink.position(sink.device, 0x2000, 0);
+    sink.button(sink.device, UI_BUTTON_RIGHT, true);
+    call(DATA, 4);
+    cr_assert_eq(call(DATA, 4), 0x10);
+    cr_assert_eq(regs.ebx, 0x4000);
+}
+
 Test(vmware, reading_what_is_not_there_is_an_error)
 {
     static const uint32_t counts[] = {0, 1, 4, 5, UINT32_MAX};
