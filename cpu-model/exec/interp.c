@@ -107,12 +107,14 @@ enum exec_result insn_execute(struct vcpu *vcpu, const struct insn *insn)
 
 enum exec_result interp_execute(struct vcpu *vcpu, const struct insn *insn)
 {
+    uint16_t task = vcpu->segment[SEG_TR].selector;
     enum exec_result result = insn_execute(vcpu, insn);
     if (result == EXEC_NEXT || result == EXEC_HALT) {
         vcpu->rip = rip_after(vcpu, insn);
         vcpu->eflags &= ~(uint32_t)FLAG_RF;
-    } else if (result == EXEC_JUMP && insn->rule->flags & RULE_BRANCH && insn->opcode != 0xcf) {
-        vcpu->eflags &= ~(uint32_t)FLAG_RF; /* IRET may have set it for the instruction it returns to */
+    } else if (result == EXEC_JUMP && insn->rule->flags & RULE_BRANCH && insn->opcode != 0xcf &&
+               vcpu->segment[SEG_TR].selector == task) {
+        vcpu->eflags &= ~(uint32_t)FLAG_RF; /* IRET or a task switch may have set it for what comes next */
     }
     return result;
 }
