@@ -417,16 +417,39 @@ static bool step(struct world *world, struct vcpu *vcpu, enum block_mode mode)
     return true;
 }
 
+enum { PTE_MAY_CHANGE = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D };
+
+/* Do `count` entries of 8 bytes map what they did? Their flags may change; `mask`: those of all in 8 bytes. */
+static bool entries_kept(const struct world *world, unsigned at, unsigned count, uint64_t mask)
+{
+    uint64_t changed = 0;
+    for (unsigned i = 0; i < count; i++)
+        changed |= *(const uint64_t *)(world->ram + at + i * 8) ^ *(const uint64_t *)(world->fresh + at + i * 8);
+    return !(changed & ~mask);
+}
+
 /*
- * Do the page tables map what they did? Their entries' flags may change. A program that writes to them (the #PF handler
- * gives it any page) sees what the CPU happens to have cached: not worth comparing.
+ * A program that writes to its page tables (the #PF handler gives it any page) sees what the CPU happens to have
+ * cached: not worth comparing, even if it undoes that. These are the entries that map something.
  */
+static bool mapping_in_use_kept(const struct world *world, enum block_mode mode)
+{
+    enum { PAGES = RAM_BYTES >> 12 };
+    if (mode == MODE_REAL)
+        return true;
+    if (mode >= MODE_32_KERNEL)
+        return entries_kept(world, PT32, PAGES / 2, PTE_MAY_CHANGE * 0x100000001ull) &&
+               entries_kept(world, PD32, 1, PTE_MAY_CHANGE * 0x100000001ull);
+    return entries_kept(world, PT64, PAGES, PTE_MAY_CHANGE) && entries_kept(world, PD64, 1, PTE_MAY_CHANGE) &&
+           entries_kept(world, PDPT, 1, PTE_MAY_CHANGE) && entries_kept(world, PML4, 1, PTE_MAY_CHANGE);
+}
+
+/* Nor did it make entries anew. */
 static bool mapping_kept(const struct world *world)
 {
-    const uint8_t flags = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D;
     for (unsigned at = PML4; at < PT32 + 0x1000; at++) {
         bool low = at % (at < PD32 ? 8 : 4) == 0;
-        if ((world->ram[at] ^ world->fresh[at]) & (low ? (uint8_t)~flags : 0xff))
+        if ((world->ram[at] ^ world->fresh[at]) & (low ? (uint8_t)~PTE_MAY_CHANGE : 0xff))
             return false;
     }
     return true;
@@ -467,7 +490,8 @@ bool world_run_reference(struct world *world, const struct start *start, uint64_
          * themselves. */
         if (world->late.replaying && !world->late.given && vcpu->rip == world->late.moment.rip)
             vcpu->run = 0;
-        if (!in_code(vcpu) || !repeatable(world, vcpu, start->mode) || !step(world, vcpu, start->mode))
+        if (!in_code(vcpu) || !repeatable(world, vcpu, start->mode) || !mapping_in_use_kept(world, start->mode) ||
+            !step(world, vcpu, start->mode))
             exit = RUN_SHUTDOWN;
     }
     vector_park(vcpu);
