@@ -3,8 +3,9 @@
 
 The guest is hostile32, which runs scripts of port accesses here. The IDE bus master, the 8237 with the floppy controller,
 and fw_cfg's DMA get addresses in RAM, over its end, beyond it, around 4 GiB and at the end of all addresses, in ROM, in
-video memory and at the local APIC, as places for data and for their own tables. Only the pages that the addresses name may
-change, and what is read from elsewhere has to be all ones, above all nothing of ring3.
+video memory and at the local APIC, as places for data and for their own tables; and the windows of PCI functions are moved
+over RAM, ROM, other devices and address ends, for processor and bus master to reach them there. Only the pages that the
+addresses name may change, and what is read from elsewhere has to be all ones, above all nothing of ring3.
 
 Usage: dma.py [--long]; environment: RING3, TEST_KERNELS.
 """
@@ -25,6 +26,11 @@ PLACES = [0x400000, RAM - 0x1000, RAM - 0x10, RAM, RAM + 0x100000, 0x20000000, 0
           0xFEC00000, 0xFEE00000, 0xFFFC0000, 0xFFFFF000, 0xFFFFFFF0, 0xA0000, 0xBFFF0, 0xC0000, 0xE0000, 0xF0000]
 HIGH = [1 << 32, (1 << 32) - 8, 1 << 36, (1 << 40) - 0x1000, 1 << 47, (1 << 47) - 0x1000, 1 << 63, (1 << 64) - 0x1000,
         (1 << 64) - 0x10, 0x123456789ABC0000]
+LFB, REGISTERS, BUS_MASTER = 0x10, 0x18, 0x20  # base address registers of the display adapter, and of IDE
+FREE = 0x80000000
+WINDOWS = [FREE, 0x400000, 0xA0000, 0xC0000, 0xF0000, RAM - 0x1000, RAM, 0x7F000000, 0xBF000000, 0xFD000000, 0xFEC00000,
+           0xFED00000, 0xFEE00000, 0xFEFFF000, 0xFF000000, 0xFFFE0000, 0xFFFFF000]
+PORTS = [0, 0x20, 0x60, 0xF0, 0x1F0, 0x4D0, 0x510, 0xCF0, 0x5650, 0x8000, 0xFFF0]
 
 
 class Agent(Machine):
@@ -65,15 +71,18 @@ class Agent(Machine):
         return values
 
 
-def find_ide(machine):
-    """The IDE function's place in PCI configuration space, decoding and mastering."""
+def find_function(machine, wanted):
+    """The place in PCI configuration space of a function of this class."""
     for slot in range(64):
         at = 0x80000000 | slot >> 1 << 11 | (slot & 1) << 8
-        kind = machine.script((OUT32, 0xCF8, at | 8), (IN32, 0xCFC, 0))[1]
-        if kind >> 16 == 0x0101:
-            machine.script((OUT32, 0xCF8, at | 0x20), (OUT32, 0xCFC, MASTER), (OUT32, 0xCF8, at | 4), (OUT16, 0xCFC, 5))
-            return
-    check(False, "no IDE controller")
+        if machine.script((OUT32, 0xCF8, at | 8), (IN32, 0xCFC, 0))[1] >> 16 == wanted:
+            return at
+    return check(False, f"no PCI function of class {wanted:#x}")
+
+
+def move_window(function, register, where, command):
+    return [(OUT32, 0xCF8, function | 4), (OUT16, 0xCFC, 0), (OUT32, 0xCF8, function | register), (OUT32, 0xCFC, where),
+            (OUT32, 0xCF8, function | 4), (OUT16, 0xCFC, command)]
 
 
 def ide(table, count, write, sector=0):
@@ -92,7 +101,7 @@ def sectors(machine, first, count):
 
 
 def attack_ide(machine, long):
-    find_ide(machine)
+    machine.script(*move_window(find_function(machine, 0x0101), BUS_MASTER, MASTER, 5))
     table = 0x500000
     for place in PLACES:
         for offset, size in ((0, 0x2000), (8, 0x1000), (0, 0x10000)):
@@ -173,12 +182,40 @@ def attack_isa(machine, _):
         check(CANARY.encode()[:64] not in file.read(), f"{machine.engine}: a canary is on the floppy")
 
 
+def attack_windows(machine, _):
+    """Where windows of PCI functions lie: on RAM, ROM, each other, other devices, at the ends of addresses."""
+    card, disk, table = find_function(machine, 0x0300), find_function(machine, 0x0101), 0x500000
+    for register, size in ((LFB, 16 << 20), (REGISTERS, 4096)):
+        home, = machine.script((OUT32, 0xCF8, card | register), (IN32, 0xCFC, 0))[1:]
+        for window in WINDOWS:
+            at = window & -size
+            if not at:
+                continue  # what lies in RAM stays RAM, and there is the guest
+            edges = [at, at + size - 4 & END, at + size & END, at - 4]
+            reach = [(what, edge, 0x6C6C6C6C) for edge in edges if edge >= 0x400000 for what in (STORE32, LOAD32)]
+            machine.write(table, struct.pack("<IHHIHH", at + 0x40, 2048, 0, at + size - 0x800 & END, 2048, 0x8000))
+            seen = machine.guarded(
+                f"window {register:#x} at {at:#x}", [(at - 4, at + size + 0x1000)], *move_window(card, register, at, 7), *reach,
+                *ide(table, 8, False), *ide(table, 8, True, 128), (LOAD32, at + 0x40, 0), *move_window(card, register, home, 3))
+            if seen and register == LFB and window == FREE:
+                there = struct.pack("<I", seen[-7])
+                check(there == MARK[:4] == sectors(machine, 128, 1)[:4], f"{machine.engine}: the bus master wrote {there} to a window")
+    for port in PORTS:
+        machine.guarded(f"bus master at port {port:#x}", [], *move_window(disk, BUS_MASTER, port, 5), (IN8, port + 2, 0),
+                        (OUT32, 0xCF8, disk | 4), (OUT16, 0xCFC, 0))
+    machine.write(table, struct.pack("<IHH", 0x400000, 4096, 0x8000))
+    machine.turn = -1
+    machine.guarded("after all that", [(0x400000, 0x401000)], *move_window(disk, BUS_MASTER, MASTER, 5), *ide(table, 8, False))
+    check(CANARY.encode()[:64] not in sectors(machine, 0, SECTORS), f"{machine.engine}: a canary is on the disk")
+
+
 def attack(engine, long):
     machine = Agent(engine, long)
     canaries = list(machine.find(CANARY.encode(), lambda *m: m[2] in ("[heap]", "[stack]") or not m[2]))
     done = {}
-    for name, function in (("IDE", attack_ide), ("fw_cfg", attack_fw_cfg), ("8237", attack_isa)):
+    for name, function in (("IDE", attack_ide), ("fw_cfg", attack_fw_cfg), ("8237", attack_isa), ("windows", attack_windows)):
         machine.changes = machine.attempts = 0
+        machine.turn = -1 if name == "windows" else 0
         function(machine, long)
         done[name] = machine.attempts
         check(machine.changes > 0, f"{engine}: {name} moved nothing at all")
