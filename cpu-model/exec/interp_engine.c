@@ -34,7 +34,8 @@ static void interp_engine_destroy(struct vcpu *vcpu)
 static enum run_exit loop(struct vcpu *vcpu)
 {
     for (;;) {
-        if (__builtin_expect(vcpu->halted || events_due(vcpu), 0)) {
+        /* `run`: what is pending may be masked, but string instructions pause until it has been looked at. */
+        if (__builtin_expect(!__atomic_load_n(&vcpu->run, __ATOMIC_RELAXED) || vcpu->halted || events_due(vcpu), 0)) {
             enum run_exit exit = events_handle(vcpu);
             if (exit != RUN_CONTINUE)
                 return exit;
