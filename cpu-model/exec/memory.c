@@ -166,14 +166,6 @@ bool stack_push(struct vcpu *vcpu, unsigned size, uint64_t value)
     return true;
 }
 
-bool stack_pop(struct vcpu *vcpu, unsigned size, uint64_t *value)
-{
-    if (!stack_peek(vcpu, 0, size, value))
-        return false;
-    stack_adjust(vcpu, size);
-    return true;
-}
-
 bool stack_peek(struct vcpu *vcpu, int64_t displacement, unsigned size, uint64_t *value)
 {
     uint64_t sp = zero_extend(vcpu->gpr[REG_RSP] + (uint64_t)displacement, vcpu_stack_size(vcpu));

@@ -54,11 +54,9 @@ static inline void reg_write(struct vcpu *vcpu, unsigned reg, unsigned size, uin
 }
 
 /*
- * The stack: pushes and pops of `size` bytes at SS:eSP with the stack's own width. stack_push() moves eSP only when the
- * store succeeded.
+ * The stack: `size` bytes at SS:eSP with the stack's own width. stack_push() moves eSP only when the store succeeded.
  */
 bool stack_push(struct vcpu *vcpu, unsigned size, uint64_t value);
-bool stack_pop(struct vcpu *vcpu, unsigned size, uint64_t *value);
 /* Reads `size` bytes at eSP + displacement, without moving eSP. */
 bool stack_peek(struct vcpu *vcpu, int64_t displacement, unsigned size, uint64_t *value);
 /* eSP += displacement, wrapped to the stack's width, upper bits kept. */

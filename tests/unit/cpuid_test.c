@@ -128,6 +128,65 @@ Test(cpuid, tsc_frequency_is_exact_to_the_kilohertz)
     free(vcpu);
 }
 
+/* Both of AMD's ways to tell the caches agree; and the sizes are what a person would read off them. */
+Test(cpuid, caches)
+{
+    static const struct {
+        unsigned type, level, kib;
+    } cache[] = {{1, 1, 32}, {2, 1, 32}, {3, 2, 1024}, {3, 3, 32 << 10}};
+    struct vcpu *vcpu = make("max");
+    uint32_t out[4];
+    for (unsigned i = 0; i < ARRAY_LEN(cache); i++) {
+        cpuid_leaf(vcpu, 0x8000001d, i, out);
+        uint32_t line = (out[EBX] & 0xfff) + 1, ways = (out[EBX] >> 22) + 1, sets = out[ECX] + 1;
+        cr_expect_eq(out[EAX] & 31, cache[i].type);
+        cr_expect_eq(out[EAX] >> 5 & 7, cache[i].level);
+        cr_expect_eq(line * ways * sets, cache[i].kib << 10, "cache %u: %u", i, line * ways * sets);
+    }
+    cr_expect_eq(leaf(vcpu, 0x8000001d, ARRAY_LEN(cache), EAX), 0, "the end of the list");
+    cr_expect_eq(leaf(vcpu, 0x80000005, 0, ECX) >> 24, 32);
+    cr_expect_eq(leaf(vcpu, 0x80000005, 0, EDX) >> 24, 32);
+    cr_expect_eq(leaf(vcpu, 0x80000006, 0, ECX) >> 16, 1024);
+    cr_expect_eq(leaf(vcpu, 0x80000006, 0, EDX) >> 18, (32 << 10) / 512);
+    cr_expect_eq(leaf(vcpu, 0x80000006, 0, EDX) & 0xff, leaf(vcpu, 1, 0, EBX) >> 8 << 3 & 0xff, "lines");
+    free(vcpu);
+    vcpu = make("pentium3");
+    cr_expect_eq(leaf(vcpu, 2, 0, EAX) & 0xff, 1, "one leaf of descriptors");
+    free(vcpu);
+}
+
+Test(cpuid, one_thread_in_one_core)
+{
+    struct vcpu *vcpu = make("max");
+    for (unsigned level = 0; level < 3; level++) {
+        cr_expect_eq(leaf(vcpu, 0xb, level, EAX), 0, "no bits of the APIC ID");
+        cr_expect_eq(leaf(vcpu, 0xb, level, EBX), level < 2, "logical processors");
+        cr_expect_eq(leaf(vcpu, 0xb, level, ECX), level | (level < 2 ? (level + 1) << 8 : 0));
+    }
+    cr_expect_eq(leaf(vcpu, 1, 0, EBX) >> 16, 1);
+    cr_expect_eq(leaf(vcpu, 0x8000001e, 0, EBX) & 0xff, 0);
+    free(vcpu);
+    vcpu = make("max,-apic");
+    cr_expect_eq(leaf(vcpu, 0xb, 0, EBX), 0);
+    cr_expect_eq(leaf(vcpu, 6, 0, EAX), 0);
+    free(vcpu);
+}
+
+Test(cpuid, names_and_clocks)
+{
+    struct vcpu *vcpu = make("max");
+    char name[49] = {0};
+    for (unsigned i = 0; i < 12; i++) {
+        uint32_t word = leaf(vcpu, 0x80000002 + i / 4, 0, i % 4);
+        memcpy(name + i * 4, &word, 4);
+    }
+    cr_expect_str_eq(name, "ring3 virtual CPU");
+    cr_expect(leaf(vcpu, 0x80000007, 0, EDX) & BIT(8), "the TSC is invariant");
+    cr_expect(leaf(vcpu, 6, 0, EAX) & BIT(2), "the APIC timer runs while halted");
+    cr_expect(leaf(vcpu, 0x80000021, 0, EAX) & BIT(2), "LFENCE serializes");
+    free(vcpu);
+}
+
 Test(cpuid, no_hypervisor_leaves_on_a_bare_processor)
 {
     struct vcpu *vcpu = make("max,-hypervisor");

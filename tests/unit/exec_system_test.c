@@ -364,6 +364,36 @@ Test(control, machine_status_word)
     bench_free(b);
 }
 
+Test(control, registers_that_are_not_there)
+{
+    struct bench *b = equip(bench_long(0));
+    for (unsigned cr = 0; cr < 16; cr++) {
+        bool there = cr == 0 || (cr >= 2 && cr <= 4) || cr == 8;
+        for (unsigned opcode = 0x20; opcode <= 0x22 && !there; opcode += 2) {
+            const uint8_t bytes[15] = {(uint8_t)(0x40 | cr >> 3 << 2), 0x0f, (uint8_t)opcode,
+                                       (uint8_t)(0xc0 | (cr & 7) << 3)};
+            insn_decode(&b->insn, &b->vcpu.features, 8, bytes, sizeof(bytes));
+            expect_fault(b, b->insn.rule->function(&b->vcpu, &b->insn), EXC_UD, 0);
+        }
+    }
+    b->vcpu.gpr[REG_RAX] = 0x123456789abcdef0;
+    cr_expect_eq(RUN(b, 0x0f, 0x22, 0xd0), EXEC_NEXT); /* mov cr2, rax */
+    cr_expect_eq(b->vcpu.cr2, 0x123456789abcdef0);
+    cr_expect_eq(RUN(b, 0x0f, 0x20, 0xd3), EXEC_NEXT); /* mov rbx, cr2 */
+    cr_expect_eq(b->vcpu.gpr[REG_RBX], 0x123456789abcdef0);
+    bench_free(b);
+}
+
+Test(control, caches_are_coherent_anyway)
+{
+    struct bench *b = equip(bench_long(0));
+    struct vcpu before = b->vcpu;
+    cr_expect_eq(RUN(b, 0x0f, 0x08), EXEC_NEXT); /* invd */
+    cr_expect_eq(RUN(b, 0x0f, 0x09), EXEC_NEXT); /* wbinvd */
+    cr_expect_arr_eq(b->vcpu.gpr, before.gpr, sizeof(before.gpr));
+    bench_free(b);
+}
+
 Test(control, invpcid_checks_its_descriptor)
 {
     struct bench *b = equip(bench_long(0));
@@ -384,6 +414,11 @@ Test(control, invpcid_checks_its_descriptor)
     cr_expect_eq(RUN(b, 0x66, 0x0f, 0x38, 0x82, 0x03), EXEC_NEXT);
     poke(b, 0x80000, 8, 0x1000);
     expect_fault(b, RUN(b, 0x66, 0x0f, 0x38, 0x82, 0x03), EXC_GP, 0);
+    v->gpr[REG_RBX] = 0x40000000; /* not mapped */
+    expect_fault(b, RUN(b, 0x66, 0x0f, 0x38, 0x82, 0x03), EXC_PF, 0);
+    bench_free(b);
+    b = bench_v86(3);
+    expect_fault(b, RUN(b, 0x66, 0x0f, 0x38, 0x82, 0x07), EXC_GP, 0);
     bench_free(b);
 }
 
@@ -470,6 +505,62 @@ Test(msr, unknown_and_foreign_ones_fault)
     bench_free(b);
 }
 
+/* What a register reads as, and the one value that may be written to it; NO: none may. */
+Test(msr, what_cannot_be_changed)
+{
+    enum { NO = -1 };
+    static const struct {
+        const char *cpu;
+        uint32_t msr;
+        uint64_t value;
+        int64_t accepted;
+        uint64_t refused;
+    } cases[] = {
+        {"max", 0x0, 0, 0, 1},           /* P5_MC_ADDR */
+        {"max", 0x1, 0, 0, 1},           /* P5_MC_TYPE */
+        {"max", 0xfe, 0x508, NO, 0x508}, /* 8 variable MTRRs, fixed ones, write combining */
+        {"max", 0x179, 0x104, NO, 0},    /* 4 banks, MCG_CTL */
+        {"max", 0x17a, 0, 0, 4},
+        {"max", 0x1d9, 0, 0, 1}, /* DEBUGCTL */
+        {"max", 0x1dd, 0, 0, 1},
+        {"max", 0xc0010010, 0, 0, BIT(18)},
+        {"max", 0xc0010058, 0, 0, 1},
+        {"max", 0xc0011029, BIT(1), BIT(1), BIT(0)}, /* LFENCE serializes */
+        {"pentium3", 0x17, 0, NO, 0},
+        {"pentium3", 0x2a, 0, 0, 1},
+        {"pentium3", 0x1a0, BIT(11) | BIT(12) | 1, BIT(11) | BIT(12), BIT(18)},
+        {"pentium3,+arch-capabilities", 0x10a, 0x400000000900e169, NO, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench *b = equip(bench_protected(0));
+        struct error err;
+        uint64_t value;
+        cr_assert_eq(cpu_model_parse(cases[i].cpu, &b->vcpu.features, &err), 0, "%s", err.text);
+        cr_expect_eq(read_msr(b, cases[i].msr, &value), EXEC_NEXT, "%x", cases[i].msr);
+        cr_expect_eq(value, cases[i].value, "%x: %lx", cases[i].msr, value);
+        if (cases[i].accepted != NO)
+            cr_expect_eq(write_msr(b, cases[i].msr, (uint64_t)cases[i].accepted), EXEC_NEXT, "%x", cases[i].msr);
+        cr_expect_eq(write_msr(b, cases[i].msr, cases[i].refused), EXEC_FAULT, "%x", cases[i].msr);
+        cr_expect_eq(b->vcpu.exception.vector, EXC_GP);
+        bench_free(b);
+    }
+}
+
+Test(msr, fast_strings_can_be_switched_off)
+{
+    struct bench *b = equip(bench_protected(0));
+    struct error err;
+    uint64_t value;
+    cr_assert_eq(cpu_model_parse("pentium3", &b->vcpu.features, &err), 0);
+    cr_expect_eq(write_msr(b, 0x1a0, 1), EXEC_NEXT);
+    read_msr(b, 0x1a0, &value);
+    cr_expect_eq(value & 1, 1);
+    cr_expect_eq(write_msr(b, 0x1a0, 0), EXEC_NEXT);
+    read_msr(b, 0x1a0, &value);
+    cr_expect_eq(value & 1, 0);
+    bench_free(b);
+}
+
 Test(msr, efer)
 {
     struct bench *b = equip(bench_long(0));
@@ -490,6 +581,8 @@ Test(msr, the_time_stamp_counter)
     cr_expect_eq(RUN(b, 0x0f, 0x31), EXEC_NEXT);
     uint64_t tsc = v->gpr[REG_RDX] << 32 | v->gpr[REG_RAX];
     cr_expect(tsc >= 0x1000000000 && tsc < 0x3000000000, "%lx", tsc);
+    cr_expect_eq(read_msr(b, 0x10, &value), EXEC_NEXT);
+    cr_expect(value >= tsc, "%lx then %lx", tsc, value);
     uint64_t offset = v->tsc_offset;
     cr_expect_eq(read_msr(b, 0x3b, &value), EXEC_NEXT);
     cr_expect_eq(write_msr(b, 0x3b, value + 1000), EXEC_NEXT);
