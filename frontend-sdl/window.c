@@ -5,13 +5,13 @@
  * only when something in it changed: of the guest's picture only the rectangles that did are uploaded.
  *
  * Threads: SDL wants the main thread, so machine_run() gets another one; it tells its end by an SDL event. Signals are
- * the machine's: they are blocked here before any thread starts, and SDL leaves them alone.
+ * the machine's: they are blocked before any thread starts (opening.h), and SDL leaves them alone.
  */
+#include "frontend-sdl/opening.h"
 #include "frontend-sdl/window_int.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,20 +441,10 @@ static void destroy(struct window *w)
     free(w);
 }
 
-static void block_signals(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGCONT};
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (unsigned i = 0; i < SDL_arraysize(numbers); i++)
-        sigaddset(&set, numbers[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
 static int window_run(struct machine *machine, const struct machine_options *options, int *status, struct error *err)
 {
     struct window *w = calloc(1, sizeof(*w));
+    struct opening opening;
     pthread_t thread;
 
     if (!w)
@@ -465,8 +455,9 @@ static int window_run(struct machine *machine, const struct machine_options *opt
     w->console_fd[VIEW_SERIAL] = machine_console(machine, MACHINE_CONSOLE_SERIAL);
     terminal_view_init(&w->console[VIEW_MONITOR]);
     terminal_view_init(&w->console[VIEW_SERIAL]);
-    block_signals();
+    opening_begin(&opening, machine);
     int r = create(w, err);
+    opening_end(&opening);
     if (!r) {
         r = -pthread_create(&thread, NULL, run_machine, w);
         if (r)

@@ -1,6 +1,7 @@
 """How a machine ends: power-off, reset, triple fault, debug exit, signals; and what its exit status is then."""
 import os
 import signal
+import socket
 import subprocess
 
 from tiny_guest import ECHO, FOLDER, HANG, TRIPLE_FAULT, check, kernel, out16, out8, run, say, start
@@ -60,3 +61,21 @@ for engine in ("bt", "interp"):
             process.send_signal(number)
             check(process.wait(30) == 128 + number, f"signal {number} ({engine}): {process.returncode}")
             check(not any(map(os.path.exists, sockets)), f"signal {number} ({engine}): sockets are left")
+
+# A display that never answers: signals end what waits for it, and the user is told.
+with socket.socket(socket.AF_UNIX) as display:
+    number = next(n for n in range(90, 200) if not os.path.exists(f"/tmp/.X11-unix/X{n}"))
+    os.makedirs("/tmp/.X11-unix", exist_ok=True)
+    display.bind(f"/tmp/.X11-unix/X{number}")
+    display.listen()
+    try:
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            monitor = os.path.join(FOLDER.name, "monitor")
+            process = start("-m", "16", "-monitor", f"unix:{monitor},server=on,wait=off", stderr=subprocess.PIPE,
+                            env={**os.environ, "DISPLAY": f":{number}"})
+            check(b"does not show the window" in process.stderr.readline(), "no line about the display")
+            process.send_signal(ending)
+            check(process.wait(30) == 128 + ending, f"signal {ending} before there is a window: {process.returncode}")
+            check(not os.path.exists(monitor), "the monitor's socket is left")
+    finally:
+        os.unlink(f"/tmp/.X11-unix/X{number}")
