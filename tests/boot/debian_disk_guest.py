@@ -2,12 +2,8 @@
 import os
 import shutil
 import subprocess
-import sys
 
 from screen_guest import FOLDER, SerialGuest, check, skip
-
-if __name__ == "__main__":
-    sys.exit(0)  # a module of the tests beside it, not one itself
 
 PROMPT = "root@debian:~# "
 

@@ -3,11 +3,7 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
-
-if __name__ == "__main__":
-    sys.exit(0)  # a module of the tests beside it, not one itself
 
 RING3 = os.environ["RING3"]
 GUESTS = os.environ["GUESTS"]

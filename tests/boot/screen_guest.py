@@ -10,9 +10,6 @@ sys.path.insert(0, str(HERE.parent / "cli"))
 
 from monitor_client import FOLDER, Machine, check, connect, read_ppm  # noqa: E402
 
-if __name__ == "__main__":
-    sys.exit(0)  # a module of the tests beside it, not one itself
-
 SKIPPED = 77
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "/": "slash", ".": "dot", ";": "semicolon", "=": "equal", ">": "shift-dot",
         ":": "shift-semicolon", "|": "shift-backslash"}
