@@ -89,37 +89,36 @@ static void enter_or_exit(struct maker *m, unsigned opcode)
     b(m, opcode);
 }
 
-/* mov ecx, register; mov eax, value; xor edx, edx; wrmsr; or rdmsr, changed or not, and written back. */
+/* mov ecx or eax, 32 bits */
+static void load32(struct maker *m, unsigned reg, uint32_t value)
+{
+    if (m->code_size == 2)
+        b(m, 0x66);
+    b(m, 0xb8 | reg);
+    bytes(m, value, 4);
+}
+
+/* One of the registers gets a value that leads somewhere, or the one it has, SCE changed or not. */
 static void write_register(struct maker *m)
 {
-    const struct system_calls *s = &m->program->start.calls;
-    const struct {
-        uint32_t index, value;
-    } writes[] = {{MSR_LSTAR, pad_for_syscall(m)},
-                  {MSR_SFMASK, (uint32_t)random_word(m->r)},
-                  {MSR_SYSENTER_CS, s->sysenter_cs ^ 0xd8},
-                  {MSR_SYSENTER_EIP, (uint32_t)s->sysenter_eip},
-                  {MSR_EFER, 0},
-                  {MSR_STAR, 0},
-                  {MSR_CSTAR, 0}};
-    unsigned i = any(m, ARRAY_LEN(writes));
-    bool small = m->code_size == 2;
-    if (small)
-        b(m, 0x66);
-    b(m, 0xb9);
-    bytes(m, writes[i].index, 4);
-    if (writes[i].value) {
-        if (small)
-            b(m, 0x66);
-        b(m, 0xb8);
-        bytes(m, writes[i].value, 4);
-        bytes(m, 0xd231, 2);
+    static const uint32_t kept[] = {MSR_EFER, MSR_STAR, MSR_CSTAR, MSR_SYSENTER_EIP};
+    unsigned pick = any(m, ARRAY_LEN(kept) + 3);
+    if (pick < ARRAY_LEN(kept)) {
+        load32(m, REG_RCX, kept[pick]);
+        bytes(m, 0x320f, 2); /* rdmsr */
+        if (kept[pick] == MSR_EFER && any(m, 2))
+            bytes(m, 0x01f083, 3); /* xor eax, SCE */
     } else {
-        bytes(m, 0x320f, 2);
-        if (writes[i].index == MSR_EFER && any(m, 2))
-            bytes(m, 0x01f083, 3); /* xor eax, 1: SCE */
+        static const uint32_t changed[] = {MSR_LSTAR, MSR_SFMASK, MSR_SYSENTER_CS};
+        unsigned i = pick - ARRAY_LEN(kept);
+        load32(m, REG_RCX, changed[i]);
+        load32(m, REG_RAX,
+               i == 0   ? pad_for_syscall(m)
+               : i == 1 ? (uint32_t)random_word(m->r)
+                        : any(m, 2) * SEL_SYSENTER64);
+        bytes(m, 0xd231, 2); /* xor edx, edx */
     }
-    bytes(m, 0x300f, 2);
+    bytes(m, 0x300f, 2); /* wrmsr */
 }
 
 void make_system_call(struct maker *m)
