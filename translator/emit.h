@@ -264,11 +264,8 @@ void emit_page_guard(struct translation_job *job, uint64_t next, uint64_t offset
 void emit_jump(struct translation_job *job, uint64_t target);
 
 /* The parts of that, and of other branches; see emit_flow.c. Jumps and landings are patched when linked. */
-bool same_page(const struct translation_job *job, uint64_t target);
-bool sp_unproven(const struct translation_job *job);
 /* All that has to be right for a direct branch or call; returns its exit. */
 uint32_t emit_before_leaving(struct translation_job *job, uint64_t target);
-void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit);
 void exit_place(struct translation_job *job, uint32_t exit, uint8_t *place);
 void emit_sp_check_indirect(struct translation_job *job, int32_t undo);
 /* To `target` if the condition (as in Jcc's opcode) holds, else on; ends the block. */

@@ -193,7 +193,7 @@ static uint64_t branch_target(const struct translation_job *job)
     return job->insn.code_size == 8 ? target : (uint32_t)target;
 }
 
-bool same_page(const struct translation_job *job, uint64_t target)
+static bool same_page(const struct translation_job *job, uint64_t target)
 {
     return !((target ^ job->tb->lin) & ~(uint64_t)GUEST_PAGE_OFFSET);
 }
@@ -207,7 +207,7 @@ static void emit_poll(struct translation_job *job, uint32_t exit)
 }
 
 /* The guard of a link that leaves the page; the entry it was linked for is filled in by tcache_link(). */
-void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit)
+static void emit_guard(struct translation_job *job, uint64_t target, uint32_t exit)
 {
     uint8_t *entry = emit_exec_guard(job, target, 1 /* not linked yet: no entry is minus one */, STUB_EXIT, exit);
     job->bt->cache.exits[exit].guard = code_offset(job, entry);
@@ -229,7 +229,7 @@ static void emit_sp_low(struct translation_job *job)
 }
 
 /* Must this way out of the block still prove that RSP is aligned, as the next block's mode key says? */
-bool sp_unproven(const struct translation_job *job)
+static bool sp_unproven(const struct translation_job *job)
 {
     return job->mode.sp_aligned && !job->sp_aligned;
 }

@@ -206,6 +206,8 @@ void frame_begin(struct frame *frame, const struct vcpu *vcpu, unsigned item_siz
 bool frame_fits(struct vcpu *vcpu, const struct frame *frame);
 /* Checks and stores all items; the caller then commits frame->sp. */
 bool frame_store(struct vcpu *vcpu, struct frame *frame);
+/* Both, on the current stack. */
+bool frame_commit(struct vcpu *vcpu, struct frame *frame);
 /* After the store of a whole frame below `top` faulted: raises the #PF of its first push that fails. Returns false. */
 bool frame_fault_at_push(struct vcpu *vcpu, lin_t top, unsigned item_size, unsigned count, bool user);
 

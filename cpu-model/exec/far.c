@@ -55,14 +55,6 @@ static bool push_return(struct vcpu *vcpu, const struct insn *insn, struct frame
     return frame_fits(vcpu, frame);
 }
 
-static bool commit_frame(struct vcpu *vcpu, struct frame *frame)
-{
-    if (!frame_store(vcpu, frame))
-        return false;
-    reg_write(vcpu, REG_RSP, frame->sp_size, frame->sp);
-    return true;
-}
-
 /* --- Real and virtual-8086 mode ----------------------------------------------------------------------------------- */
 
 static enum exec_result far_paragraphs(struct vcpu *vcpu, const struct insn *insn, uint16_t selector, uint64_t offset,
@@ -77,7 +69,7 @@ static enum exec_result far_paragraphs(struct vcpu *vcpu, const struct insn *ins
     }
     if (offset > vcpu->segment[SEG_CS].limit)
         return exec_fault_code(vcpu, EXC_GP, 0);
-    if (call && !commit_frame(vcpu, &frame))
+    if (call && !frame_commit(vcpu, &frame))
         return EXEC_FAULT;
     segment_set_real(vcpu, SEG_CS, selector);
     vcpu->rip = offset;
@@ -99,7 +91,7 @@ static enum exec_result enter_code(struct vcpu *vcpu, struct segment *cs, struct
 {
     if (!far_target_ok(vcpu, cs, offset) || !descriptor_mark_accessed(vcpu, d))
         return EXEC_FAULT;
-    if (frame && !commit_frame(vcpu, frame))
+    if (frame && !frame_commit(vcpu, frame))
         return EXEC_FAULT;
     cs->attributes |= SEG_TYPE_ACCESSED;
     vcpu->segment[SEG_CS] = *cs;

@@ -42,9 +42,8 @@ static bool deliver_real(struct vcpu *vcpu, const struct event *event)
     frame_push(&frame, event->eflags);
     frame_push(&frame, vcpu->segment[SEG_CS].selector);
     frame_push(&frame, event->rip);
-    if (!frame_store(vcpu, &frame))
+    if (!frame_commit(vcpu, &frame))
         return false;
-    reg_write(vcpu, REG_RSP, frame.sp_size, frame.sp);
     segment_set_real(vcpu, SEG_CS, (uint16_t)(entry >> 16));
     vcpu->rip = entry & 0xffff;
     vcpu->eflags &= ~(uint32_t)(FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF);
@@ -458,9 +457,8 @@ static enum exec_result v86_interrupt(struct vcpu *vcpu, uint8_t vector, uint64_
     frame_push(&frame, flags);
     frame_push(&frame, vcpu->segment[SEG_CS].selector);
     frame_push(&frame, rip_next);
-    if (!frame_store(vcpu, &frame))
+    if (!frame_commit(vcpu, &frame))
         return EXEC_FAULT;
-    reg_write(vcpu, REG_RSP, frame.sp_size, frame.sp);
     segment_set_real(vcpu, SEG_CS, (uint16_t)(entry >> 16));
     vcpu->rip = entry & 0xffff;
     vcpu->eflags &= ~(uint32_t)(FLAG_TF | FLAG_RF | (iopl3 ? FLAG_IF : FLAG_VIF));

@@ -282,6 +282,14 @@ bool frame_store(struct vcpu *vcpu, struct frame *frame)
     return true;
 }
 
+bool frame_commit(struct vcpu *vcpu, struct frame *frame)
+{
+    if (!frame_store(vcpu, frame))
+        return false;
+    reg_write(vcpu, REG_RSP, frame->sp_size, frame->sp);
+    return true;
+}
+
 bool stack_read(struct vcpu *vcpu, uint64_t displacement, unsigned item_size, unsigned count, uint64_t *items)
 {
     unsigned width = vcpu_stack_size(vcpu), size = item_size * count;

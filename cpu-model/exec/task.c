@@ -258,10 +258,7 @@ static bool push_error_code(struct vcpu *vcpu, bool wide, uint32_t error_code)
 
     frame_begin(&frame, vcpu, wide ? 4 : 2);
     frame_push(&frame, error_code);
-    if (!frame_store(vcpu, &frame))
-        return false;
-    reg_write(vcpu, REG_RSP, frame.sp_size, frame.sp);
-    return true;
+    return frame_commit(vcpu, &frame);
 }
 
 bool task_switch(struct vcpu *vcpu, const struct task_switch *t)
