@@ -65,9 +65,7 @@ main:
     and $~0xc, %eax             /* EM, TS */
     or $0x22, %eax              /* MP, NE */
     mov %rax, %cr0
-    mov %cr4, %rax
-    or $0x600, %eax             /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     mov $7, %eax
     xor %ecx, %ecx
     cpuid

@@ -26,9 +26,7 @@
     CODE32
 main:
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax
-    mov %rax, %cr4
+    ENABLE_SSE
     mov $handler, %eax
     mov %ax, idt64 + VECTOR * 16(%rip)
     shr $16, %eax

@@ -73,9 +73,7 @@ main:
     DESC S_CODE_NP, 0, 0xfffff, 0x1b, 0xa0
     DESC S_CONF, 0, 0xfffff, 0x9f, 0xa0
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax
-    mov %rax, %cr4
+    ENABLE_SSE
     GATE64 gdt, S_GATE, SEL_CODE64, gate_target, 0xec
     GATE64 gdt, S_GATE_BAD, SEL_CODE64, gate_target, 0xec
     movb $5, gdt + S_GATE_BAD + 13(%rip)

@@ -346,9 +346,7 @@ accessed_dirty:
 .endm
 
 page_ends:
-    mov %cr4, %rax
-    or $0x600, %eax             /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     SET_PTE 0, page_a, P | W | U
     SET_PTE 1, page_b, 0
     CROSS "read 8", nop, "mov (%rbx), %rax"

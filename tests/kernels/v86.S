@@ -24,16 +24,7 @@ low_lret: .byte 0xcb
     .code32
     TRY "\name"
     movl $LOW(778b), try_ip
-    push $0                     /* GS, FS, DS, ES */
-    push $0
-    push $LOW_SEG
-    push $LOW_SEG
-    push $0                     /* SS:ESP */
-    push $0x7000
-    push $\flags
-    push $LOW_SEG
-    push $LOW(778b)
-    iretl
+    ENTER_V86 778b, \flags
     ENDTRY
 .endm
 

@@ -78,9 +78,7 @@
     CODE32
 main:
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax
-    mov %rax, %cr4
+    ENABLE_SSE
     movl $0, page_dirs + (HOLE >> 21) * 8(%rip)
     mov %cr3, %rax
     mov %rax, %cr3

@@ -18,9 +18,7 @@
     CODE32
 main:
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax                 /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     mov $table, %r13d
     mov $table + 16, %ebp
     mov $8, %ecx

@@ -36,9 +36,7 @@
     CODE32
 main:
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     STORE "movdqa, misaligned", movdqa %xmm0, 1(%rdi)
     STORE "movaps, misaligned", movaps %xmm0, 8(%rdi)
     STORE "cmpxchg16b, misaligned", cmpxchg16b 8(%rdi)

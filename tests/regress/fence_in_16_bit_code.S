@@ -9,9 +9,7 @@
 #include "tests/kernels/lib.inc"
 
 main:
-    mov %cr4, %eax
-    or $0x600, %eax                 /* OSFXSR, OSXMMEXCPT */
-    mov %eax, %cr4
+    ENABLE_SSE
     TRY "16-bit code"
     ljmp $SEL_CODE16, $LOW(low_code)
     ENDTRY

@@ -26,9 +26,7 @@ main:
     movl $(page_b + 7), pt + 8(%rip)
     mov %cr3, %rax
     mov %rax, %cr3
-    mov %cr4, %rax
-    or $0x600, %eax                 /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     movabs $0x6666666655555555, %rcx
     movabs $0x4444444433333333, %rdx
     mov $3, %ebp                    /* the last round is what is shown */

@@ -30,16 +30,7 @@ low_pops:
     .code32
 main:
     TRY "pop es, pop ds"
-    push $0 /* GS, FS, DS, ES */
-    push $0
-    push $LOW_SEG
-    push $LOW_SEG
-    push $0 /* SS:ESP */
-    push $0x7000
-    push $FLAGS
-    push $LOW_SEG
-    push $LOW(low_pops)
-    iretl
+    ENTER_V86 low_pops, FLAGS
     ENDTRY
     movzbl LOW_BASE + LOW(low_seen), %eax
     SHOW "read through ES"

@@ -27,9 +27,7 @@
     CODE32
 main:
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax                 /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     fninit
     ROUND 0
     cvtsd2si two_and_a_bit(%rip), %eax

@@ -48,9 +48,7 @@ main:
     mov %cr0, %rax
     or $0x22, %eax                  /* NE, MP */
     mov %rax, %cr0
-    mov %cr4, %rax
-    or $0x600, %eax                 /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     movl $0, page_dirs + (HOLE >> 21) * 8(%rip)
     mov %cr3, %rax
     mov %rax, %cr3

@@ -14,9 +14,7 @@
     CODE32
 main:
     ENTER_LONG
-    mov %cr4, %rax
-    or $0x600, %eax                 /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    ENABLE_SSE
     mov $128, %ecx
     mov $pattern, %edi
 1:  mov %cl, %al
