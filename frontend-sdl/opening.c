@@ -20,7 +20,7 @@ static const int deadly[] = {SIGINT, SIGTERM, SIGHUP};
 static void *end_on_signal(void *context)
 {
     struct opening *opening = context;
-    struct timespec patience = {.tv_sec = PATIENCE_SECONDS};
+    const struct timespec patience = {.tv_sec = PATIENCE_SECONDS};
     struct sigaction before;
     sigset_t set;
     int number;
@@ -29,13 +29,14 @@ static void *end_on_signal(void *context)
     for (unsigned i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
         if (!sigaction(deadly[i], NULL, &before) && before.sa_handler != SIG_IGN)
             sigaddset(&set, deadly[i]);
-    while ((number = sigtimedwait(&set, NULL, &patience)) < 0) {
-        if (errno != EAGAIN || patience.tv_sec != PATIENCE_SECONDS)
-            continue;
-        fprintf(stderr,
-                "ring3: the display does not show the window yet; Ctrl-C gives up (-display none needs no window)\n");
-        patience.tv_sec = 1 << 30;
-    }
+    do
+        number = sigtimedwait(&set, NULL, &patience);
+    while (number < 0 && errno == EINTR);
+    if (number < 0)
+        fprintf(stderr, "ring3: the display does not show the window yet; Ctrl-C gives up (-display none needs no "
+                        "window)\n");
+    while (number < 0)
+        number = sigwaitinfo(&set, NULL);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     machine_destroy(opening->machine);
     _exit(128 + number);

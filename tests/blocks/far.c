@@ -106,17 +106,12 @@ static void direct(struct maker *m, unsigned selector, uint32_t offset, unsigned
     bytes(m, selector, 2);
 }
 
-static void go(struct maker *m, unsigned selector, uint32_t offset, unsigned shift, bool call)
+void go_far(struct maker *m, unsigned selector, uint32_t offset, unsigned shift, bool call)
 {
     if (wide(m) || any(m, 2))
         indirect(m, selector, offset, shift, call ? 3 : 5);
     else
         direct(m, selector, offset, shift, call);
-}
-
-void go_far(struct maker *m, unsigned selector, uint32_t offset, bool call)
-{
-    go(m, selector, offset, 0, call);
 }
 
 static void push_immediate(struct maker *m, unsigned value)
@@ -172,7 +167,7 @@ static void call_pad(struct maker *m)
 {
     if (real_segments(m)) {
         unsigned shift = far_shift(m);
-        go(m, (CODE >> 4) - shift, PAD16_RETW - CODE + (shift << 4), 0, true);
+        go_far(m, (CODE >> 4) - shift, PAD16_RETW - CODE + (shift << 4), 0, true);
         return;
     }
     static const uint16_t code[3][3] = {{SEL_CODE64_0, SEL_CODE64_3, SEL_CONFORMING64},
@@ -184,7 +179,7 @@ static void call_pad(struct maker *m)
     if (m->code_size == 2)
         size = 2; /* 16 bits of offset do not reach the others */
     unsigned which = one_in(m->r, 4) ? 2 : one_in(m->r, 10) ? any(m, 2) : m->user;
-    go(m, code[size][which], pad[size][m->code_size != 2], 0, true);
+    go_far(m, code[size][which], pad[size][m->code_size != 2], 0, true);
 }
 
 static void call_gate(struct maker *m)
@@ -200,7 +195,7 @@ static void call_gate(struct maker *m)
     unsigned selector = one_in(m->r, 8) ? bad[any(m, ARRAY_LEN(bad))]
                         : long_mode     ? longs[any(m, ARRAY_LEN(longs))]
                                         : legacy[any(m, ARRAY_LEN(legacy))];
-    go(m, selector | any(m, 4), 1 + any(m, 0x10000), 0, any(m, 6));
+    go_far(m, selector | any(m, 4), 1 + any(m, 0x10000), 0, any(m, 6));
 }
 
 /* mov eax, the next item; jmp to the pad that goes into virtual-8086 mode and comes back there. */
@@ -218,7 +213,7 @@ void make_far(struct maker *m)
     switch (any(m, 6)) {
     case 0: {
         unsigned shift = far_shift(m);
-        go(m, selector_for(m, shift), 0, shift, any(m, 2));
+        go_far(m, selector_for(m, shift), 0, shift, any(m, 2));
         break;
     }
     case 1:

@@ -321,8 +321,7 @@ static void make_vector(struct maker *m)
     }
 }
 
-/* pushf; or word [(r)sp], n; and word [(r)sp], n; popf. Clobbers nothing else. */
-static void change_flags(struct maker *m, unsigned set, unsigned clear)
+void change_flags(struct maker *m, unsigned set, unsigned clear)
 {
     b(m, 0x9c);
     if (m->code_size == 2)
@@ -519,19 +518,11 @@ static void make_system(struct maker *m)
     }
 }
 
-static void make_task(struct maker *m)
-{
-    if (m->mode < MODE_32_KERNEL || m->mode == MODE_REAL)
-        make_far(m);
-    else
-        make_task_switch(m);
-}
-
 static void make_item(struct maker *m)
 {
     static void (*const makers[FLAVOURS])(struct maker *) = {
         make_alu,   make_flow,   make_string, make_window, make_self_modifying, make_device,
-        make_debug, make_vector, make_system, make_far,    make_system_call,    make_task};
+        make_debug, make_vector, make_system, make_far,    make_system_call,    make_task_switch};
     unsigned flavour;
     *m->item = (struct item){0};
     do
@@ -662,7 +653,7 @@ void program_from_code(struct program *program, enum block_mode mode, const uint
     begin(&m, mode);
     random_vector(r, program->start.vector);
     set_registers(&m);
-    set_system_calls(&m);
+    choose_system_calls(&m);
     add_count(&m);
     m.item = &program->item[program->items++];
     memcpy(m.item->bytes, code, size);
@@ -685,7 +676,7 @@ void program_generate(struct program *program, struct random *r)
     program->start.vector[2] &= 0x7f;
     program->start.vector[3] &= 0x7f;
     set_registers(&m);
-    set_system_calls(&m);
+    choose_system_calls(&m);
     add_count(&m);
     unsigned items = 2 + any(&m, one_in(r, 3) ? ITEMS_MAX - 4 : 12);
     while (program->items < items) {

@@ -177,18 +177,21 @@ static inline bool has_prefix(const struct item *item, unsigned prefix)
     return false;
 }
 
-/* far.c: a far transfer; one to selector:offset; the offset in the segment, less `shift` paragraphs, of one of the next
- * items. */
+/* far.c: a far transfer; one to selector:offset, or (offset 0) to an item; the offset in the segment, which starts
+ * `shift` paragraphs lower, of one of the next items. */
 void make_far(struct maker *m);
-void go_far(struct maker *m, unsigned selector, uint32_t offset, bool call);
+void go_far(struct maker *m, unsigned selector, uint32_t offset, unsigned shift, bool call);
 void absolute_target(struct maker *m, unsigned size, unsigned shift);
 
 /* syscalls.c: a fast system call, or what belongs to one; and where they lead to in this program. */
 void make_system_call(struct maker *m);
-void set_system_calls(struct maker *m);
+void choose_system_calls(struct maker *m);
 
-/* tasks.c: a task switch, outside long and real mode. */
+/* tasks.c: a task switch; in long and real mode, which have none, a far transfer. */
 void make_task_switch(struct maker *m);
+
+/* generate.c: pushf; or word [(r)sp], set; and word [(r)sp], ~clear. Clobbers nothing. */
+void change_flags(struct maker *m, unsigned set, unsigned clear);
 
 /* The immediate of an instruction whose prefixes have been written. */
 static inline void immediate(struct maker *m, bool byte)

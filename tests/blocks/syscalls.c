@@ -21,7 +21,7 @@ static uint32_t pad_for_syscall(struct maker *m)
     return pads[any(m, ARRAY_LEN(pads))];
 }
 
-void set_system_calls(struct maker *m)
+void choose_system_calls(struct maker *m)
 {
     static const uint32_t masks[] = {0, FLAG_IF, FLAG_TF, FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_AC | FLAG_NT};
     bool long_mode = m->mode < MODE_32_KERNEL;

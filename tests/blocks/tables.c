@@ -187,8 +187,8 @@ static void make_tasks(uint8_t *ram)
     put(ram, TSS64 + 4, 8, STACK0_TOP);
     put(ram, TSS64 + 0x24, 8, IST1_TOP);
     put(ram, TSS64 + 0x66, 2, 0x68);
-    put(ram, TSS32 + 4, 8, STACK0_TOP | (uint64_t)SEL_DATA0 << 32);
     put(ram, TSS32, 2, task_selector(TASK_LINKED));
+    put(ram, TSS32 + 4, 8, STACK0_TOP | (uint64_t)SEL_DATA0 << 32);
     put(ram, TSS32 + 12, 8, STACK1_TOP | (uint64_t)SEL_DATA1 << 32);
     put(ram, TSS32 + 0x1c, 4, PD32);
     put(ram, TSS32 + 0x66, 2, 0x68);

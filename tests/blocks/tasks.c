@@ -22,22 +22,23 @@ static void go_to_task(struct maker *m)
 {
     unsigned selector = task_destination(m);
     bool jumps = selector == task_selector(TASK_NEXT) || selector == SEL_TASK_GATE_NEXT;
-    go_far(m, selector | (one_in(m->r, 4) ? any(m, 8) : 0), 1 + any(m, 0x10000), one_in(m->r, 8) ? any(m, 2) : !jumps);
+    go_far(m, selector | (one_in(m->r, 4) ? any(m, 8) : 0), 1 + any(m, 0x10000), 0,
+           one_in(m->r, 8) ? any(m, 2) : !jumps);
 }
 
-/* pushf; or word [esp], NT; popf; iret */
 static void return_from_task(struct maker *m)
 {
-    b(m, 0x9c);
-    b(m, m->code_size == 2 ? 0x67 : 0x66);
-    bytes(m, 0x240c81, 3);
-    bytes(m, 0x4000, 2);
-    b(m, 0x9d);
+    change_flags(m, FLAG_NT, 0);
+    b(m, 0x9d); /* popf */
     b(m, 0xcf);
 }
 
 void make_task_switch(struct maker *m)
 {
+    if (m->mode < MODE_32_KERNEL || m->mode == MODE_REAL) {
+        make_far(m);
+        return;
+    }
     unsigned pick = any(m, 4);
     if (pick < 2 && m->mode != MODE_V86) {
         go_to_task(m);

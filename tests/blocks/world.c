@@ -285,10 +285,10 @@ static void set_mode(struct world *world, struct vcpu *vcpu, enum block_mode mod
     vcpu->segment[SEG_LDTR] = (struct segment){.attributes = SEG_UNUSABLE};
 }
 
-static void set_system_calls(struct vcpu *vcpu, const struct system_calls *calls)
+static void set_call_registers(struct vcpu *vcpu, const struct system_calls *calls)
 {
     vcpu->features.vendor = calls->intel ? VENDOR_INTEL : VENDOR_AMD;
-    vcpu->efer = (vcpu->efer & ~(uint64_t)EFER_SCE) | (calls->efer_sce ? EFER_SCE : 0);
+    vcpu->efer |= calls->efer_sce ? EFER_SCE : 0;
     vcpu->star = calls->star;
     vcpu->lstar = calls->lstar;
     vcpu->cstar = calls->cstar;
@@ -303,7 +303,7 @@ static void set_state(struct world *world, struct vcpu *vcpu, const struct start
     uint64_t components = 7;
     vcpu_reset(vcpu, false);
     set_mode(world, vcpu, start->mode);
-    set_system_calls(vcpu, &start->calls);
+    set_call_registers(vcpu, &start->calls);
     vcpu_set_eflags(vcpu, start->eflags | (start->mode == MODE_V86 ? FLAG_VM : 0));
     set_segments(world, vcpu, start->mode);
     if (start->fpu_off)
@@ -390,11 +390,10 @@ static bool known_msr(uint32_t index)
 
 /* Code that was changed may read the clock, or store what only the host knows: RDTSC, RDTSCP, RDMSR, RDRAND, and the
  * x87's pointers by FNSTENV, FNSAVE, FXSAVE, XSAVE. */
-static bool repeatable(const struct world *world, const struct vcpu *vcpu, enum block_mode mode)
+static bool repeatable(const struct vcpu *vcpu, uint32_t opcode)
 {
     if (code_at(vcpu) < CODE || code_at(vcpu) >= PADS)
         return true;
-    uint32_t opcode = opcode_at(world, vcpu, mode);
     uint8_t first = (uint8_t)opcode, second = (uint8_t)(opcode >> 8), third = (uint8_t)(opcode >> 16);
     if (first == 0x0f && second == 0x32)
         return known_msr((uint32_t)vcpu->gpr[REG_RCX]);
@@ -404,28 +403,17 @@ static bool repeatable(const struct world *world, const struct vcpu *vcpu, enum 
     return !((first == 0xd9 || first == 0xdd) && (second >> 3 & 7) == 6);
 }
 
-/* One step, and what came of it. */
-static bool step(struct world *world, struct vcpu *vcpu, enum block_mode mode)
-{
-    uint16_t task = vcpu->segment[SEG_TR].selector;
-    uint16_t opcode = (uint16_t)opcode_at(world, vcpu, mode);
-    if (!interp_step(vcpu))
-        return false;
-    bool call = opcode == 0x050f || opcode == 0x070f || opcode == 0x340f || opcode == 0x350f;
-    world->system_calls += call && code_at(vcpu) >= CODE; /* else it was an exception */
-    world->task_switches += vcpu->segment[SEG_TR].selector != task;
-    return true;
-}
+/* Flags of page table entries that may change, in each 8 bytes. */
+#define LONG_FLAGS   ((uint64_t)(PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D))
+#define LEGACY_FLAGS (LONG_FLAGS << 32 | LONG_FLAGS)
 
-enum { PTE_MAY_CHANGE = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D };
-
-/* Do `count` entries of 8 bytes map what they did? Their flags may change; `mask`: those of all in 8 bytes. */
-static bool entries_kept(const struct world *world, unsigned at, unsigned count, uint64_t mask)
+/* Do the entries in [at, end) map what they did? */
+static bool entries_kept(const struct world *world, unsigned at, unsigned end, uint64_t flags)
 {
     uint64_t changed = 0;
-    for (unsigned i = 0; i < count; i++)
-        changed |= *(const uint64_t *)(world->ram + at + i * 8) ^ *(const uint64_t *)(world->fresh + at + i * 8);
-    return !(changed & ~mask);
+    for (; at < end; at += 8)
+        changed |= *(const uint64_t *)(world->ram + at) ^ *(const uint64_t *)(world->fresh + at);
+    return !(changed & ~flags);
 }
 
 /*
@@ -438,20 +426,31 @@ static bool mapping_in_use_kept(const struct world *world, enum block_mode mode)
     if (mode == MODE_REAL)
         return true;
     if (mode >= MODE_32_KERNEL)
-        return entries_kept(world, PT32, PAGES / 2, PTE_MAY_CHANGE * 0x100000001ull) &&
-               entries_kept(world, PD32, 1, PTE_MAY_CHANGE * 0x100000001ull);
-    return entries_kept(world, PT64, PAGES, PTE_MAY_CHANGE) && entries_kept(world, PD64, 1, PTE_MAY_CHANGE) &&
-           entries_kept(world, PDPT, 1, PTE_MAY_CHANGE) && entries_kept(world, PML4, 1, PTE_MAY_CHANGE);
+        return entries_kept(world, PT32, PT32 + PAGES * 4, LEGACY_FLAGS) &&
+               entries_kept(world, PD32, PD32 + 8, LEGACY_FLAGS);
+    return entries_kept(world, PT64, PT64 + PAGES * 8, LONG_FLAGS) && entries_kept(world, PD64, PD64 + 8, LONG_FLAGS) &&
+           entries_kept(world, PDPT, PDPT + 8, LONG_FLAGS) && entries_kept(world, PML4, PML4 + 8, LONG_FLAGS);
 }
 
 /* Nor did it make entries anew. */
 static bool mapping_kept(const struct world *world)
 {
-    for (unsigned at = PML4; at < PT32 + 0x1000; at++) {
-        bool low = at % (at < PD32 ? 8 : 4) == 0;
-        if ((world->ram[at] ^ world->fresh[at]) & (low ? (uint8_t)~PTE_MAY_CHANGE : 0xff))
-            return false;
-    }
+    return entries_kept(world, PML4, PD32, LONG_FLAGS) && entries_kept(world, PD32, PT32 + 0x1000, LEGACY_FLAGS);
+}
+
+/* One step that is worth comparing, and what came of it. */
+static bool step(struct world *world, struct vcpu *vcpu, enum block_mode mode)
+{
+    if (!in_code(vcpu) || !mapping_in_use_kept(world, mode))
+        return false;
+    uint16_t task = vcpu->segment[SEG_TR].selector;
+    uint32_t opcode = opcode_at(world, vcpu, mode);
+    if (!repeatable(vcpu, opcode) || !interp_step(vcpu))
+        return false;
+    uint16_t two = (uint16_t)opcode;
+    bool call = two == 0x050f || two == 0x070f || two == 0x340f || two == 0x350f;
+    world->system_calls += call && code_at(vcpu) >= CODE; /* else it was an exception */
+    world->task_switches += vcpu->segment[SEG_TR].selector != task;
     return true;
 }
 
@@ -490,8 +489,7 @@ bool world_run_reference(struct world *world, const struct start *start, uint64_
          * themselves. */
         if (world->late.replaying && !world->late.given && vcpu->rip == world->late.moment.rip)
             vcpu->run = 0;
-        if (!in_code(vcpu) || !repeatable(world, vcpu, start->mode) || !mapping_in_use_kept(world, start->mode) ||
-            !step(world, vcpu, start->mode))
+        if (!step(world, vcpu, start->mode))
             exit = RUN_SHUTDOWN;
     }
     vector_park(vcpu);
@@ -596,7 +594,9 @@ static void compare_registers(struct report *r, const struct vcpu *a, const stru
     compare(r, "lstar", a->lstar, b->lstar);
     compare(r, "cstar", a->cstar, b->cstar);
     compare(r, "sfmask", a->sfmask, b->sfmask);
-    compare(r, "sysenter", a->sysenter_cs ^ a->sysenter_eip, b->sysenter_cs ^ b->sysenter_eip);
+    compare(r, "sysenter cs", a->sysenter_cs, b->sysenter_cs);
+    compare(r, "sysenter sp", a->sysenter_esp, b->sysenter_esp);
+    compare(r, "sysenter ip", a->sysenter_eip, b->sysenter_eip);
     compare(r, "dr6", a->dr[6], b->dr[6]);
     compare(r, "dr7", a->dr[7], b->dr[7]);
     compare(r, "gs base", a->kernel_gs_base, b->kernel_gs_base);
